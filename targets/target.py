@@ -1,0 +1,89 @@
+"""What can be scanned, and what was left out: frozen values without behaviour beyond their names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+from targets.services import Service
+
+Address = IPv4Address | IPv6Address
+IPNetwork = IPv4Network | IPv6Network
+
+NO_TAGS: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a target came from: the text as it was written, its line (from 1) and the other CSV columns.
+
+    `line` is None for a target on the command line.
+    """
+
+    input: str
+    line: int | None = None
+    tags: Mapping[str, str] = field(default=NO_TAGS)
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A name to resolve, or a name with the address given beside it (then DNS is not asked)."""
+
+    origin: Origin
+    name: str  # lower case A-labels without the final dot
+    services: tuple[tuple[Service, int], ...]  # what to ask, and on which port
+    address: Address | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A network, or a single address (a /32 or a /128)."""
+
+    origin: Origin
+    network: IPNetwork
+    services: tuple[tuple[Service, int], ...]
+
+
+Target = Host | Network
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One thing to interview: (host, address, port, service)."""
+
+    origin: Origin
+    host: str | None  # the name that is sent as SNI
+    address: str  # canonical text form
+    port: int
+    service: Service
+
+    @property
+    def id(self) -> str:
+        """`service://host:port@address`, or without a host `service://address:port`; IPv6 in brackets."""
+        address = f"[{self.address}]" if ":" in self.address else self.address
+        if self.host is None:
+            return f"{self.service.name}://{address}:{self.port}"
+        return f"{self.service.name}://{self.host}:{self.port}@{address}"
+
+
+class Reason(StrEnum):
+    """Why an input line, or an address of one, was left out."""
+
+    INVALID = "invalid"
+    BLOCKED = "blocked"
+    DUPLICATE = "duplicate"
+    NXDOMAIN = "nxdomain"
+    NODATA = "nodata"
+    SERVFAIL = "servfail"
+    DNS_TIMEOUT = "dns_timeout"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """What was left out. `count` is the number of endpoints or addresses of a network that it stands for."""
+
+    origin: Origin
+    reason: Reason
+    detail: str
+    address: str | None = None
+    count: int | None = None
