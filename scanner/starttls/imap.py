@@ -1,0 +1,164 @@
+r"""IMAP (RFC 9051, RFC 3501) with STARTTLS (RFC 2595 §3).
+
+    S: * OK greeting ──▶ [C: t1 CAPABILITY ──▶ S: * CAPABILITY … / t1 OK] ──▶ C: t2 STARTTLS ──▶ S: t2 OK ──▶ TLS
+
+The bracket is left out when the greeting's own `[CAPABILITY …]` lists STARTTLS; a list that lacks it may be short for
+the greeting's sake, so it is asked for before a "no" is said.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import TypeVar
+
+from scanner.dialogue import LimitExceeded, Script, Send, Violation, WireEnded
+from scanner.outcome import Stage, Verdict
+from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within
+from scanner.starttls.words import speaks_of_too_many
+from scanner.wire_text import printable
+
+T = TypeVar("T")
+
+FAREWELL = b"t9 LOGOUT\r\n"
+MAX_RESPONSES = 256  # untagged ones before the tagged one
+MAX_LITERAL_BYTES = 65_536
+
+_LITERAL = re.compile(rb"\{(\d{1,9})\+?\}$")
+_STATUS = re.compile(rb"(OK|NO|BAD|BYE|PREAUTH)(?: (.*))?", re.IGNORECASE | re.DOTALL)
+_CAPABILITY_CODE = re.compile(rb"\[CAPABILITY ([^\]]*)\]", re.IGNORECASE)
+_CAPABILITY_DATA = re.compile(rb"CAPABILITY (.*)", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A response; `status` is OK, NO, BAD, BYE, PREAUTH, or None for data."""
+
+    tag: bytes
+    status: str | None
+    text: bytes
+
+
+class ImapTalk(Conversation[T]):
+    """Responses and capabilities, the same before and inside TLS."""
+
+    protocol = "imap"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: Capabilities | None = None  # the last list that came, from wherever
+
+    def read_response(self) -> Script[Response]:
+        """One response, with its literals (RFC 9051 §7)."""
+        line = whole = yield from self.read_line()
+        while literal := _LITERAL.search(line):
+            if int(literal[1]) > MAX_LITERAL_BYTES:
+                raise LimitExceeded
+            data = yield from self.read_exactly(int(literal[1]))
+            line = yield from self.read_line()
+            whole += b"\r\n" + data + line
+        tag, space, rest = whole.partition(b" ")
+        if not space or not tag:
+            raise Violation("not a response", whole)
+        status = _STATUS.fullmatch(rest)
+        response = Response(tag, status[1].decode().upper() if status else None, rest)
+        if response.status:
+            self.remember(response.status, whole)
+        self._learn(_CAPABILITY_CODE.search(rest) if status else _CAPABILITY_DATA.fullmatch(rest))
+        return response
+
+    def read_greeting(self) -> Script[Response]:
+        """The greeting: an untagged OK, PREAUTH or BYE (RFC 9051 §7.1)."""
+        greeting = yield from self.read_response()
+        if greeting.tag != b"*" or greeting.status not in ("OK", "PREAUTH", "BYE"):
+            raise Violation("not a greeting", greeting.tag + b" " + greeting.text)
+        return greeting
+
+    def command(self, tag: bytes, command: bytes) -> Script[Response]:
+        """Send a command; its tagged response, or the BYE that comes instead."""
+        yield Send(tag + b" " + command + b"\r\n")
+        goodbye: Response | None = None
+        for _ in range(MAX_RESPONSES):
+            try:
+                response = yield from self.read_response()
+            except WireEnded:
+                if goodbye:
+                    return goodbye
+                raise
+            if response.tag == tag and response.status in ("OK", "NO", "BAD"):
+                return response
+            if response.tag not in (b"*", b"+"):
+                raise Violation("a tag that was not sent", response.tag + b" " + response.text)
+            if response.status == "BYE":
+                goodbye = response
+        raise LimitExceeded
+
+    def _learn(self, found: re.Match[bytes] | None) -> None:
+        if found:
+            words = tuple(printable(word) for word in found[1].split())
+            upper = [word.upper() for word in words]
+            auth = dict.fromkeys(word[5:] for word in upper if word.startswith("AUTH=") and word != "AUTH=")
+            self.known = Capabilities(words, tuple(auth), "LOGINDISABLED" in upper)
+
+
+class Imap(ImapTalk[StartTls], Upgrade):
+    """From the greeting to the go-ahead."""
+
+    def script(self) -> Script[StartTls]:
+        """See the diagram at the head of the module."""
+        greeting = yield from self.read_greeting()
+        self._note()
+        if greeting.status == "BYE":
+            return self.result(_bye_verdict(greeting))
+        if not self.advertised:
+            self.stage = Stage.CAPABILITIES
+            answer = yield from self.command(b"t1", b"CAPABILITY")
+            self._note()
+            if answer.status == "BYE":
+                return self.result(_bye_verdict(answer))
+        if greeting.status == "PREAUTH":  # logged in already: STARTTLS is not possible any more (RFC 9051 §6.2.1)
+            self.stage = Stage.GREETING
+            self.remember("PREAUTH", b"* " + greeting.text)
+            return self.result(Verdict.NOT_OFFERED)
+        if self.advertised is False:
+            return self.result(Verdict.NOT_OFFERED)
+        self.stage = Stage.REPLY
+        return self.result(self._verdict((yield from self.command(b"t2", b"STARTTLS"))))
+
+    def _note(self) -> None:
+        if self.known is not None:
+            self.before = self.known
+            self.advertised = "STARTTLS" in (word.upper() for word in self.known.capabilities)
+            self.required = bool(self.known.login_disabled) and not self.known.auth
+
+    def _verdict(self, response: Response) -> Verdict:
+        match response.status:
+            case "OK":
+                return Verdict.OK
+            case "BYE":
+                return _bye_verdict(response)
+            case "NO" if speaks_of_too_many(response.text):
+                return Verdict.RATE_LIMITED
+            case "NO":
+                return Verdict.REFUSED_SERVER_ERROR
+            case _ if self.advertised is None:  # no list to be had, and the command is unknown
+                return Verdict.NOT_OFFERED
+            case _:
+                return Verdict.REFUSED_PERMANENT
+
+
+class ImapInside(ImapTalk[Inside], Within):
+    """The capabilities inside TLS; after an implicit handshake the greeting comes first."""
+
+    def __init__(self, *, greeting: bool) -> None:
+        super().__init__()
+        self.greeting = greeting
+
+    def script(self) -> Script[Inside]:
+        """The greeting where there is one, then the whole list."""
+        if self.greeting and (yield from self.read_greeting()).status == "BYE":
+            return Inside(self.known)
+        yield from self.command(b"t3", b"CAPABILITY")
+        return Inside(self.known)
+
+
+def _bye_verdict(response: Response) -> Verdict:
+    return Verdict.RATE_LIMITED if speaks_of_too_many(response.text) else Verdict.UNAVAILABLE

@@ -1,0 +1,119 @@
+r"""POP3 (RFC 1939) with CAPA (RFC 2449) and STLS (RFC 2595 §4).
+
+S: +OK greeting ──▶ C: CAPA ──▶ S: +OK list ──▶ C: STLS ──▶ S: +OK ──▶ TLS
+                          └ -ERR (CAPA is optional) ──▶ C: STLS all the same
+"""
+
+import re
+from dataclasses import dataclass
+from typing import TypeVar
+
+from scanner.dialogue import LimitExceeded, Script, Send, Violation
+from scanner.outcome import Stage, Verdict
+from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within
+from scanner.starttls.words import speaks_of_too_many
+from scanner.wire_text import printable
+
+T = TypeVar("T")
+
+FAREWELL = b"QUIT\r\n"
+MAX_CAPABILITIES = 256
+
+_STATUS_LINE = re.compile(rb"(\+OK|-ERR)(?: .*|)", re.IGNORECASE | re.DOTALL)
+_TEMPORARY = re.compile(rb"-ERR \[(?:SYS/TEMP|IN-USE|LOGIN-DELAY)\]", re.IGNORECASE)  # RFC 3206, RFC 2449 §8
+
+
+@dataclass(frozen=True, slots=True)
+class StatusLine:
+    """A one-line response."""
+
+    positive: bool
+    text: bytes
+
+    @property
+    def temporary(self) -> bool:
+        """Does its response code say that this passes?"""
+        return _TEMPORARY.match(self.text) is not None
+
+
+class Pop3Talk(Conversation[T]):
+    """Status lines and capabilities, the same before and inside TLS."""
+
+    protocol = "pop3"
+
+    def read_status(self) -> Script[StatusLine]:
+        """A status line (RFC 1939 §3)."""
+        line = yield from self.read_line()
+        match = _STATUS_LINE.fullmatch(line)
+        if match is None:
+            raise Violation("not a status line", line)
+        self.remember(match[1].decode().upper(), line)
+        return StatusLine(match[1][:1] == b"+", line)
+
+    def capa(self) -> Script[Capabilities | None]:
+        """The list, ended by a lone dot (RFC 2449 §5); None where the server knows no CAPA."""
+        yield Send(b"CAPA\r\n")
+        if not (yield from self.read_status()).positive:
+            return None
+        lines: list[bytes] = []
+        while (line := (yield from self.read_line())) != b".":
+            lines.append(line[1:] if line.startswith(b".") else line)
+            if len(lines) > MAX_CAPABILITIES:
+                raise LimitExceeded
+        return _capabilities(lines)
+
+
+class Pop3(Pop3Talk[StartTls], Upgrade):
+    """From the greeting to the go-ahead."""
+
+    def script(self) -> Script[StartTls]:
+        """See the diagram at the head of the module."""
+        greeting = yield from self.read_status()
+        if not greeting.positive:
+            if speaks_of_too_many(greeting.text):
+                return self.result(Verdict.RATE_LIMITED)
+            return self.result(Verdict.UNAVAILABLE if greeting.temporary else Verdict.REFUSED_SESSION)
+        self.stage = Stage.CAPABILITIES
+        self.before = yield from self.capa()
+        if self.before is not None:
+            names = {line.split()[0].upper() for line in self.before.capabilities}
+            self.advertised = "STLS" in names
+            self.required = "USER" not in names and not self.before.auth
+            if not self.advertised:
+                return self.result(Verdict.NOT_OFFERED)
+        self.stage = Stage.REPLY
+        yield Send(b"STLS\r\n")
+        return self.result(self._verdict((yield from self.read_status())))
+
+    def _verdict(self, status: StatusLine) -> Verdict:
+        if status.positive:
+            return Verdict.OK
+        if speaks_of_too_many(status.text):
+            return Verdict.RATE_LIMITED
+        if status.temporary:
+            return Verdict.REFUSED_TEMPORARY
+        return Verdict.NOT_OFFERED if self.advertised is None else Verdict.REFUSED_PERMANENT
+
+
+class Pop3Inside(Pop3Talk[Inside], Within):
+    """CAPA inside TLS; after an implicit handshake the greeting comes first."""
+
+    def __init__(self, *, greeting: bool) -> None:
+        super().__init__()
+        self.greeting = greeting
+
+    def script(self) -> Script[Inside]:
+        """The greeting where there is one, then the list."""
+        if self.greeting and not (yield from self.read_status()).positive:
+            return Inside(None)
+        return Inside((yield from self.capa()))
+
+
+def _capabilities(lines: list[bytes]) -> Capabilities:
+    listed = tuple(printable(line.strip()) for line in lines if line.strip())
+    auth: dict[str, None] = {}
+    for line in listed:
+        name, *parameters = line.upper().split()
+        if name == "SASL":
+            auth.update(dict.fromkeys(parameters))
+    return Capabilities(listed, tuple(auth))

@@ -1,0 +1,114 @@
+"""What a STARTTLS dialogue finds out, and the frame that all such dialogues share."""
+
+from abc import ABC
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from scanner.dialogue import Dialogue, Stop, Violation, WireEnded, verdict_of
+from scanner.hint import hint_of
+from scanner.outcome import Flag, Stage, Verdict
+from scanner.wire_text import printable
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a server says that it can do, on one side of TLS."""
+
+    capabilities: tuple[str, ...]
+    auth: tuple[str, ...]  # SASL mechanisms, upper case
+    login_disabled: bool | None = None  # None where the protocol has no such announcement
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls:
+    """How the dialogue up to the go-ahead went. `verdict` is `ok` on a positive reply: TLS has yet to prove it."""
+
+    verdict: Verdict
+    stage: Stage
+    cause: str | None = None
+    hint: str | None = None
+    code: str | None = None
+    text: str | None = None
+    advertised: bool | None = None
+    required: bool | None = None
+    before: Capabilities | None = None
+    flags: frozenset[Flag] = frozenset()
+
+    @property
+    def go_ahead(self) -> bool:
+        """May a ClientHello be sent?"""
+        return self.verdict is Verdict.OK
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What was learnt inside TLS. `capabilities` is None when the server did not tell."""
+
+    capabilities: Capabilities | None
+    stopped: Verdict | None = None
+
+
+class Conversation(Dialogue[T], ABC, Generic[T]):
+    """A dialogue in a mail protocol: remembers the last reply, for evidence."""
+
+    protocol: str  # what `hint_of` calls our own protocol
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.code: str | None = None
+        self.text: str | None = None
+
+    def remember(self, code: str, text: bytes) -> None:
+        """Keep the server's last reply."""
+        self.code, self.text = code, printable(text)
+
+
+class Upgrade(Conversation[StartTls], ABC):
+    """A dialogue that asks for TLS and ends before the first TLS byte."""
+
+    advertised: bool | None = None
+    required: bool | None = None
+    before: Capabilities | None = None
+    stage = Stage.GREETING
+
+    def result(self, verdict: Verdict, *, cause: str | None = None, hint: str | None = None) -> StartTls:
+        """What is known now, under this verdict."""
+        if self.advertised and verdict.startswith("refused_") and self.stage is Stage.REPLY:
+            self.flags.add(Flag.ADVERTISED_BUT_REFUSED)
+        if verdict is Verdict.OK and not self.advertised:
+            self.flags.add(Flag.UNADVERTISED)
+        return StartTls(
+            verdict=verdict,
+            stage=self.stage,
+            cause=cause,
+            hint=hint,
+            code=self.code,
+            text=self.text,
+            advertised=self.advertised,
+            required=self.required,
+            before=self.before,
+            flags=frozenset(self.flags),
+        )
+
+    def stopped(self, stop: Stop) -> StartTls:
+        """The wire ended, or the server broke the grammar: was it another protocol all along?"""
+        unread = stop.data if isinstance(stop, Violation) else self.trailing_data
+        if unread and (self.stage is Stage.GREETING or isinstance(stop, Violation)):
+            self.text = printable(unread)
+            hint = hint_of(unread)
+            if self.stage is Stage.GREETING and hint not in (None, self.protocol):
+                return self.result(Verdict.PROTOCOL_MISMATCH, hint=hint)
+        cause = stop.end.value if isinstance(stop, WireEnded) else str(stop) or None
+        return self.result(verdict_of(stop), cause=cause)
+
+
+class Within(Conversation[Inside], ABC):
+    """A dialogue inside TLS that asks for the capabilities."""
+
+    stage = Stage.INSIDE
+
+    def stopped(self, stop: Stop) -> Inside:
+        """Nothing more was to be had."""
+        return Inside(None, verdict_of(stop))

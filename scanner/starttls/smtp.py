@@ -1,0 +1,171 @@
+r"""SMTP (RFC 5321) and its STARTTLS extension (RFC 3207).
+
+    S: 220 greeting ──▶ C: EHLO ──▶ S: 250 capabilities ──▶ C: STARTTLS ──▶ S: 220 ──▶ TLS
+                              └ 500, 502 ──▶ C: HELO ──▶ S: 250 ──▶ not_offered
+
+Decided on codes alone, but for the words in which servers say "too many connections". Nothing is sent before the whole
+greeting is read, and nothing is pipelined.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import TypeVar
+
+from scanner.dialogue import LimitExceeded, Script, Send, Violation
+from scanner.outcome import Flag, Stage, Verdict
+from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within
+from scanner.starttls.words import speaks_of_too_many
+from scanner.wire_text import printable
+
+T = TypeVar("T")
+
+FAREWELL = b"QUIT\r\n"
+MAX_REPLY_LINES = 256
+
+_REPLY_LINE = re.compile(rb"([2-5]\d\d)(?:([ -])(.*))?", re.DOTALL)
+_ENHANCED_CODE = re.compile(rb"([245]\.\d{1,3}\.\d{1,3})(?: |$)")  # RFC 2034 §4
+_EHLO_UNKNOWN = {500, 501, 502, 503}  # RFC 5321 §3.2 names 500 and 502; old servers say the others
+_POLICY_CODES = {*range(530, 539), 550, 554}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole reply: one code, and the text of each line."""
+
+    code: int
+    lines: tuple[bytes, ...]
+
+    @property
+    def text(self) -> bytes:
+        """All of it as one text."""
+        return b"\n".join(self.lines)
+
+    @property
+    def enhanced(self) -> bytes | None:
+        """The enhanced status code of RFC 3463, where there is one."""
+        found = _ENHANCED_CODE.match(self.lines[-1])
+        return found[1] if found else None
+
+
+class SmtpTalk(Conversation[T]):
+    """Replies and capabilities, the same before and inside TLS."""
+
+    protocol = "smtp"
+
+    def __init__(self, hello_name: str) -> None:
+        super().__init__()
+        self.hello_name = hello_name
+
+    def read_reply(self) -> Script[Reply]:
+        """A reply of one line or many, each with the same code (RFC 5321 §4.2.1)."""
+        lines: list[bytes] = []
+        code = 0
+        while len(lines) < MAX_REPLY_LINES:
+            line = yield from self.read_line()
+            match = _REPLY_LINE.fullmatch(line)
+            if match is None:
+                raise Violation("not a reply line", line)
+            if lines and int(match[1]) != code:
+                raise Violation("the code changes within a reply", line)
+            code = int(match[1])
+            lines.append(match[3] or b"")
+            if match[2] != b"-":
+                reply = Reply(code, tuple(lines))
+                self.remember(str(code), b"%d %s" % (code, b" / ".join(lines)))
+                return reply
+        raise LimitExceeded
+
+    def ehlo(self) -> Script[Reply]:
+        """Say EHLO and read the answer."""
+        yield Send(f"EHLO {self.hello_name}\r\n".encode("ascii"))
+        return (yield from self.read_reply())
+
+
+class Smtp(SmtpTalk[StartTls], Upgrade):
+    """From the greeting to the go-ahead."""
+
+    def script(self) -> Script[StartTls]:
+        """See the diagram at the head of the module."""
+        greeting = yield from self.read_reply()
+        if greeting.code != 220:
+            return self.result(self._session_refusal(greeting))
+        self.stage = Stage.CAPABILITIES
+        reply = yield from self.ehlo()
+        if reply.code in _EHLO_UNKNOWN:
+            return (yield from self._helo())
+        if reply.code != 250:
+            return self.result(self._session_refusal(reply))
+        self.before = capabilities_of(reply)
+        self.advertised = "STARTTLS" in _keywords(self.before)
+        if self.before.auth:
+            self.required = False  # whoever may log in here need not have TLS
+        if not self.advertised:
+            return self.result(Verdict.NOT_OFFERED)
+        self.stage = Stage.REPLY
+        yield Send(b"STARTTLS\r\n")
+        return self.result(self._upgrade_verdict((yield from self.read_reply())))
+
+    def _helo(self) -> Script[StartTls]:
+        """A server without EHLO has no extensions; HELO makes sure that it is there at all."""
+        self.flags.add(Flag.EHLO_UNSUPPORTED)
+        yield Send(f"HELO {self.hello_name}\r\n".encode("ascii"))
+        reply = yield from self.read_reply()
+        if reply.code != 250:
+            return self.result(self._session_refusal(reply))
+        self.advertised = False
+        return self.result(Verdict.NOT_OFFERED)
+
+    @staticmethod
+    def _session_refusal(reply: Reply) -> Verdict:
+        """What a greeting or an answer to EHLO means that is not the positive one."""
+        if (reply.code == 421 and reply.enhanced == b"4.7.0") or (reply.code >= 400 and speaks_of_too_many(reply.text)):
+            return Verdict.RATE_LIMITED
+        if 400 <= reply.code < 500:
+            return Verdict.UNAVAILABLE
+        return Verdict.REFUSED_SESSION if reply.code >= 500 else Verdict.VIOLATION
+
+    @staticmethod
+    def _upgrade_verdict(reply: Reply) -> Verdict:
+        """What the answer to STARTTLS means (RFC 3207 §4, RFC 3463)."""
+        if reply.code == 220:
+            return Verdict.OK
+        if reply.code < 400:
+            return Verdict.VIOLATION
+        if (reply.code == 421 and reply.enhanced == b"4.7.0") or speaks_of_too_many(reply.text):
+            return Verdict.RATE_LIMITED
+        if reply.code < 500:
+            return Verdict.UNAVAILABLE if reply.code == 421 else Verdict.REFUSED_TEMPORARY
+        about_policy = reply.enhanced is None or reply.enhanced.startswith(b"5.7.")
+        if reply.code in _POLICY_CODES and about_policy:
+            return Verdict.REFUSED_POLICY
+        return Verdict.REFUSED_PERMANENT
+
+
+class SmtpInside(SmtpTalk[Inside], Within):
+    """EHLO again, inside TLS (RFC 3207 §4.2); after an implicit handshake the greeting comes first."""
+
+    def __init__(self, hello_name: str, *, greeting: bool) -> None:
+        super().__init__(hello_name)
+        self.greeting = greeting
+
+    def script(self) -> Script[Inside]:
+        """The greeting where there is one, then the capabilities."""
+        if self.greeting and (yield from self.read_reply()).code != 220:
+            return Inside(None)
+        reply = yield from self.ehlo()
+        return Inside(capabilities_of(reply) if reply.code == 250 else None)
+
+
+def capabilities_of(reply: Reply) -> Capabilities:
+    """Keywords with their parameters; the first line is the server's name, not a keyword (RFC 5321 §4.1.1.1)."""
+    keywords = tuple(printable(line.strip()) for line in reply.lines[1:] if line.strip())
+    auth: dict[str, None] = {}
+    for keyword in keywords:
+        name, *parameters = keyword.upper().replace("AUTH=", "AUTH ", 1).split()  # the form before RFC 2554
+        if name == "AUTH":
+            auth.update(dict.fromkeys(parameters))
+    return Capabilities(keywords, tuple(auth))
+
+
+def _keywords(capabilities: Capabilities) -> set[str]:
+    return {line.split()[0].upper() for line in capabilities.capabilities}

@@ -1,0 +1,47 @@
+"""What every dialogue that speaks TLS begins with: the first byte that comes back is TLS, or it is not."""
+
+from abc import ABC
+from typing import Generic, TypeVar
+
+from scanner.dialogue import Dialogue, Script, Stop, Violation, WireEnded
+from scanner.outcome import Stage
+from scanner.tls.wire import is_text, starts_record
+
+T = TypeVar("T")
+
+
+class TlsDialogue(Dialogue[T], ABC, Generic[T]):
+    """Keeps aside the text that a server sends behind its go-ahead and before TLS: it never reaches TLS."""
+
+    stage = Stage.TLS
+
+    def __init__(self, max_bytes: int, *, after_upgrade: bool) -> None:
+        super().__init__(max_bytes)
+        self.after_upgrade = after_upgrade
+        self.early = b""
+
+    def skip_text(self) -> Script[None]:
+        """Wait for the first byte of TLS or SSL; raises Violation for text that nothing excuses."""
+        while True:
+            if not self._buffer:
+                yield from self.more()
+            elif self._buffer[0] & 0x80 or not is_text(self._buffer[:1]):
+                return
+            elif self.after_upgrade:
+                self.early += (yield from self.read_line()) + b"\r\n"
+            else:
+                yield from self._rest_of_line()
+                raise Violation("text", self.trailing_data)
+
+    def not_tls(self, stop: Stop) -> bytes:
+        """What came instead of TLS when the dialogue was stopped; empty when TLS had begun, or nothing came."""
+        data = (stop.data if isinstance(stop, Violation) else b"") or self.trailing_data or self.early
+        return b"" if data and starts_record(data) else data
+
+    def _rest_of_line(self) -> Script[None]:
+        """Text where TLS is due: one line of it tells what speaks here."""
+        while b"\n" not in self._buffer and len(self._buffer) < 256:
+            try:
+                yield from self.more()
+            except WireEnded:
+                return

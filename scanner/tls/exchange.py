@@ -1,0 +1,242 @@
+r"""One version, asked with one raw hello: a dialogue that ends with the first thing that decides.
+
+    C: ClientHello ──▶ S: [text, after STARTTLS] ▶ [warning alerts] ▶ ServerHello | HelloRetryRequest | fatal alert
+
+Nothing of it needs a key, so nothing of it depends on what the local TLS library still speaks.
+"""
+
+from abc import ABC
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from scanner.dialogue import End, LimitExceeded, Script, Send, Stop, Violation, WireEnded
+from scanner.hint import hint_of
+from scanner.tls import sslv2
+from scanner.tls.dialogue import TlsDialogue
+from scanner.tls.hello import MalformedHelloError, client_hello, read_server_hello
+from scanner.tls.names import Version
+from scanner.tls.wire import HEADER_BYTES, MAX_FRAGMENT_BYTES, ContentType, HandshakeType, is_text, starts_record
+from scanner.wire_text import printable
+
+MAX_BYTES = 65_536
+MAX_RECORDS = 64
+MAX_WARNINGS = 16
+MAX_HELLO_BYTES = 16_384
+WARNING, CLOSE_NOTIFY = 1, 0
+
+
+class Evidence(StrEnum):
+    """What a verdict on a version rests on."""
+
+    SERVER_HELLO = "server_hello"
+    HELLO_RETRY_REQUEST = "hello_retry_request"
+    ALERT = "alert"
+    LOWER_VERSION = "lower_version"
+    HIGHER_VERSION = "higher_version"
+    CLOSED = "closed"
+    RESET = "reset"
+    TIMEOUT = "timeout"
+    PLAINTEXT = "plaintext"
+    GARBAGE = "garbage"
+    SSLV2_SERVER_HELLO = "sslv2_server_hello"
+    SSLV2_ERROR = "sslv2_error"
+    IMPLIED = "implied"
+    NOT_REACHED = "not_reached"
+
+
+_END_EVIDENCE = {
+    End.EOF: Evidence.CLOSED,
+    End.RESET: Evidence.RESET,
+    End.TIMEOUT: Evidence.TIMEOUT,
+    End.DEADLINE: Evidence.TIMEOUT,
+}
+HELLOS = {
+    Evidence.SERVER_HELLO,
+    Evidence.HELLO_RETRY_REQUEST,
+    Evidence.LOWER_VERSION,
+    Evidence.HIGHER_VERSION,
+    Evidence.SSLV2_SERVER_HELLO,
+}
+TLS_ANSWERS = {*HELLOS, Evidence.ALERT, Evidence.SSLV2_ERROR}
+
+
+@dataclass(frozen=True, slots=True)
+class HelloAnswer:
+    """What came in answer to a hello; numbers are code points."""
+
+    evidence: Evidence
+    version: int | None = None
+    cipher: int | None = None
+    group: int | None = None
+    alert: int | None = None
+    error: int | None = None  # of an SSLv2 ERROR
+    hint: str | None = None
+    text: str | None = None
+    tarpit: bool = False  # bytes kept coming until the deadline of the connection
+    flags: frozenset[str] = frozenset()
+
+    @property
+    def speaks_tls(self) -> bool:
+        """Did a TLS or SSL record come back?"""
+        return self.evidence in TLS_ANSWERS
+
+    @property
+    def is_hello(self) -> bool:
+        """Did a hello come back? Then the endpoint answers hellos: the control of a "no" from silence."""
+        return self.evidence in HELLOS
+
+
+class HelloExchange(TlsDialogue[HelloAnswer], ABC):
+    """What the exchanges of all versions share: the hello, alerts, and how they are stopped."""
+
+    def __init__(self, hello: bytes, *, after_upgrade: bool) -> None:
+        super().__init__(MAX_BYTES, after_upgrade=after_upgrade)
+        self.hello = hello
+
+    def stopped(self, stop: Stop) -> HelloAnswer:
+        """Silence, FIN, RST, text or garbage."""
+        data = self.not_tls(stop)
+        if not data:
+            if isinstance(stop, WireEnded):
+                return HelloAnswer(_END_EVIDENCE[stop.end], tarpit=stop.end is End.DEADLINE)
+            return HelloAnswer(Evidence.GARBAGE, flags=frozenset({"violation"}))
+        kind = Evidence.PLAINTEXT if is_text(data) else Evidence.GARBAGE
+        return HelloAnswer(kind, hint=hint_of(data, self.hello), text=printable(data))
+
+    def read_alert(self, fragment: bytes) -> HelloAnswer | None:
+        """The alert that decides; None for a warning, after which a server may still go on."""
+        if len(fragment) < 2:
+            raise Violation("an alert without a description")
+        level, description = fragment[0], fragment[1]
+        if level == WARNING and description != CLOSE_NOTIFY:
+            return None
+        return HelloAnswer(Evidence.ALERT, alert=description)
+
+
+class TlsExchange(HelloExchange):
+    """SSLv3 to TLS 1.3."""
+
+    def __init__(self, version: Version, server_name: str | None, entropy: bytes, *, after_upgrade: bool) -> None:
+        super().__init__(client_hello(version, server_name, entropy), after_upgrade=after_upgrade)
+        self.version = version
+        self.warning: int | None = None
+
+    def script(self) -> Script[HelloAnswer]:
+        """See the diagram at the head of the module."""
+        yield Send(self.hello)
+        yield from self.skip_text()
+        messages = b""
+        for _ in range(MAX_RECORDS):
+            content, fragment = yield from self.read_record()
+            if content == ContentType.ALERT:
+                if answer := self.read_alert(fragment):
+                    return answer
+                self.warning = fragment[1]
+            elif content == ContentType.HANDSHAKE:
+                messages += fragment
+                if message := _first_message(messages):
+                    return self._judge(*message)
+            elif content != ContentType.CHANGE_CIPHER_SPEC:
+                raise Violation("application data before a ServerHello")
+        raise LimitExceeded
+
+    def stopped(self, stop: Stop) -> HelloAnswer:
+        """After a warning alert and nothing else, the warning is what there is to know."""
+        answer = super().stopped(stop)
+        if self.warning is not None and isinstance(stop, WireEnded):
+            return HelloAnswer(Evidence.ALERT, alert=self.warning)
+        return answer
+
+    def read_record(self) -> Script[tuple[int, bytes]]:
+        """(content type, fragment) of the next record. Its version is to be ignored (RFC 8446 §5.1)."""
+        while len(self._buffer) < HEADER_BYTES:
+            if self._buffer and not starts_record(self._buffer):
+                raise Violation("not a TLS record", self.trailing_data)
+            yield from self.more()
+        if not starts_record(self._buffer):
+            raise Violation("not a TLS record", self.trailing_data)
+        content, length = self._buffer[0], int.from_bytes(self._buffer[3:5], "big")
+        if length > MAX_FRAGMENT_BYTES or not (length or content == ContentType.APPLICATION_DATA):
+            raise Violation("a record of a length that no version allows", self.trailing_data)
+        whole = yield from self.read_exactly(HEADER_BYTES + length)
+        return content, whole[HEADER_BYTES:]
+
+    def _judge(self, kind: int, body: bytes) -> HelloAnswer:
+        if kind != HandshakeType.SERVER_HELLO:
+            raise Violation("a handshake message before the ServerHello")
+        try:
+            hello = read_server_hello(body, self.version)
+        except MalformedHelloError as error:
+            raise Violation(str(error)) from error
+        answer = HelloAnswer(
+            Evidence.SERVER_HELLO, version=hello.version, cipher=hello.cipher, group=hello.group, flags=hello.flags
+        )
+        if hello.version < self.version.code:
+            return replace(answer, evidence=Evidence.LOWER_VERSION)
+        if hello.version > self.version.code:
+            return replace(answer, evidence=Evidence.HIGHER_VERSION, flags=answer.flags | {"violation"})
+        if hello.retry:
+            return replace(answer, evidence=Evidence.HELLO_RETRY_REQUEST, flags=answer.flags | {"hrr"})
+        return answer
+
+
+class Sslv2Exchange(HelloExchange):
+    """SSLv2; a server that speaks TLS answers with a TLS alert, or closes."""
+
+    def __init__(self, entropy: bytes, *, after_upgrade: bool) -> None:
+        super().__init__(sslv2.client_hello(entropy), after_upgrade=after_upgrade)
+
+    def script(self) -> Script[HelloAnswer]:
+        """A SERVER-HELLO, an ERROR, or an alert of TLS."""
+        yield Send(self.hello)
+        yield from self.skip_text()
+        while True:
+            while len(self._buffer) < 3:
+                yield from self.more()
+            if not starts_record(self._buffer):
+                return (yield from self._sslv2_answer())
+            if answer := (yield from self._tls_answer()):
+                return answer
+
+    def _tls_answer(self) -> Script[HelloAnswer | None]:
+        header = yield from self.read_exactly(HEADER_BYTES)
+        length = int.from_bytes(header[3:], "big")
+        if header[0] != ContentType.ALERT or length > MAX_FRAGMENT_BYTES:
+            raise Violation("TLS, and not an alert, in answer to SSLv2")
+        return self.read_alert((yield from self.read_exactly(length)))
+
+    def _sslv2_answer(self) -> Script[HelloAnswer]:
+        first = bytes(self._buffer[:3])
+        header_bytes, length, padding = sslv2.header(first)
+        seen = self.trailing_data
+        if length < 3 + padding or (len(seen) > header_bytes and seen[header_bytes] not in (0, 4)):
+            raise Violation("not a message of SSLv2", seen)
+        message = (yield from self.read_exactly(header_bytes + length))[header_bytes : header_bytes + length - padding]
+        if message[0] == sslv2.ERROR:
+            return HelloAnswer(Evidence.SSLV2_ERROR, error=int.from_bytes(message[1:3], "big"))
+        hello = sslv2.read_server_hello(message)
+        if hello is None or hello.version != Version.SSLV2.code:
+            raise Violation("not a SERVER-HELLO", seen)
+        return HelloAnswer(
+            Evidence.SSLV2_SERVER_HELLO,
+            version=hello.version,
+            cipher=hello.ciphers[0] if hello.ciphers else None,
+            flags=frozenset() if hello.ciphers else frozenset({"no_ciphers"}),
+        )
+
+
+def exchange(version: Version, server_name: str | None, entropy: bytes, *, after_upgrade: bool) -> HelloExchange:
+    """The dialogue that asks for this version."""
+    if version is Version.SSLV2:
+        return Sslv2Exchange(entropy, after_upgrade=after_upgrade)
+    return TlsExchange(version, server_name, entropy, after_upgrade=after_upgrade)
+
+
+def _first_message(data: bytes) -> tuple[int, bytes] | None:
+    """(type, body) of the first handshake message, once it is whole."""
+    if len(data) < 4:
+        return None
+    length = int.from_bytes(data[1:4], "big")
+    if length > MAX_HELLO_BYTES:
+        raise LimitExceeded
+    return (data[0], data[4 : 4 + length]) if len(data) >= 4 + length else None
