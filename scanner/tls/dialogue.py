@@ -19,6 +19,7 @@ class TlsDialogue(Dialogue[T], ABC, Generic[T]):
         super().__init__(max_bytes)
         self.after_upgrade = after_upgrade
         self.early = b""
+        self.began = False  # has the first byte of TLS come?
 
     def skip_text(self) -> Script[None]:
         """Wait for the first byte of TLS or SSL; raises Violation for text that nothing excuses."""
@@ -26,6 +27,7 @@ class TlsDialogue(Dialogue[T], ABC, Generic[T]):
             if not self._buffer:
                 yield from self.more()
             elif self._buffer[0] & 0x80 or not is_text(self._buffer[:1]):
+                self.began = starts_record(self._buffer)
                 return
             elif self.after_upgrade:
                 self.early += (yield from self.read_line()) + b"\r\n"
@@ -35,8 +37,9 @@ class TlsDialogue(Dialogue[T], ABC, Generic[T]):
 
     def not_tls(self, stop: Stop) -> bytes:
         """What came instead of TLS when the dialogue was stopped; empty when TLS had begun, or nothing came."""
-        data = (stop.data if isinstance(stop, Violation) else b"") or self.trailing_data or self.early
-        return b"" if data and starts_record(data) else data
+        if isinstance(stop, Violation) and stop.data:
+            return b"" if starts_record(stop.data) else stop.data
+        return b"" if self.began else self.trailing_data or self.early
 
     def _rest_of_line(self) -> Script[None]:
         """Text where TLS is due: one line of it tells what speaks here."""

@@ -14,7 +14,7 @@ from scanner.dialogue import LimitExceeded, Script, Send, Stop, WireEnded, verdi
 from scanner.hint import hint_of
 from scanner.outcome import Outcome, Stage, Verdict
 from scanner.tls.dialogue import TlsDialogue
-from scanner.tls.names import Version, alert_of_openssl, cipher_code_of_openssl, group_code, version_of_code
+from scanner.tls.names import Version, alert_name, alert_of_openssl, cipher_code_of_openssl, group_code, version_of_code
 from scanner.tls.wire import is_text
 from scanner.wire_text import printable
 
@@ -83,15 +83,16 @@ class HandshakeDialogue(TlsDialogue[Handshake]):
     def script(self) -> Script[Handshake]:
         """Let OpenSSL speak until it is done."""
         finished = self._step()
-        yield Send(self.outgoing())
+        yield Send(outgoing(self.tls))
         yield from self.skip_text()
         while not finished:
-            self.tls.bio_write((yield from self.read_some()))
+            data = yield from self.read_some()
+            self.tls.bio_write(data)
             try:
                 finished = self._step()
             except SSL.Error as error:
                 yield from self._last_words()
-                return Handshake(failure=failure_of(error))
+                return Handshake(failure=failure_of(error, data))
             yield from self._last_words()
         return self._negotiated()
 
@@ -100,21 +101,10 @@ class HandshakeDialogue(TlsDialogue[Handshake]):
         if data := self.not_tls(stop):
             hint = hint_of(data)
             verdict = Verdict.PROTOCOL_MISMATCH if hint else Verdict.VIOLATION
-            cause = "plaintext" if is_text(data) else "garbage"
-            return Handshake(failure=Outcome(verdict, Stage.TLS, cause, hint, detail=printable(data)))
+            kind = "plaintext" if is_text(data) else "garbage"
+            return Handshake(failure=Outcome(verdict, Stage.TLS, kind, hint, detail=printable(data)))
         cause = stop.end.value if isinstance(stop, WireEnded) else str(stop) or None
         return Handshake(failure=Outcome(verdict_of(stop), Stage.TLS, cause))
-
-    def outgoing(self) -> bytes:
-        """What OpenSSL wants to send; empty if nothing."""
-        parts = []
-        try:
-            while len(part := self.tls.bio_read(BIO_BYTES)) == BIO_BYTES:
-                parts.append(part)
-            parts.append(part)
-        except SSL.WantReadError:
-            pass
-        return b"".join(parts)
 
     def _step(self) -> bool:
         try:
@@ -124,15 +114,12 @@ class HandshakeDialogue(TlsDialogue[Handshake]):
         return True
 
     def _last_words(self) -> Script[None]:
-        if data := self.outgoing():
+        if data := outgoing(self.tls):
             yield Send(data)
 
     def _negotiated(self) -> Handshake:
-        cipher, group, alpn = (
-            self.tls.get_cipher_name(),
-            self.tls.get_group_name(),
-            self.tls.get_alpn_proto_negotiated(),
-        )
+        cipher, group = self.tls.get_cipher_name(), self.tls.get_group_name()
+        alpn = self.tls.get_alpn_proto_negotiated()
         chain = self.tls.get_peer_cert_chain() or []
         if len(chain) > MAX_CHAIN:
             raise LimitExceeded
@@ -143,17 +130,35 @@ class HandshakeDialogue(TlsDialogue[Handshake]):
             group=group_code(group) if group else None,
             group_text=group,
             alpn=printable(alpn) if alpn else None,
-            chain=tuple(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate) for certificate in chain),
+            chain=tuple(crypto.dump_certificate(crypto.FILETYPE_ASN1, each) for each in chain),
         )
 
 
-def failure_of(error: SSL.Error) -> Outcome:
+def outgoing(tls: SSL.Connection) -> bytes:
+    """What OpenSSL wants to send on a connection; empty if nothing."""
+    parts: list[bytes] = []
+    try:
+        while not parts or len(parts[-1]) == BIO_BYTES:
+            parts.append(tls.bio_read(BIO_BYTES))
+    except SSL.WantReadError:
+        pass
+    return b"".join(parts)
+
+
+def failure_of(error: SSL.Error, last_data: bytes) -> Outcome:
     """Whose fault an error of OpenSSL's is: the server's alert, our library's limit, or a handshake that breaks."""
     reasons = [entry[2] for entry in error.args[0]] if error.args and isinstance(error.args[0], list) else []
-    detail = "; ".join(filter(None, reasons)) or str(error) or None
-    for reason in reasons:
-        if alert := alert_of_openssl(reason):
-            return Outcome(Verdict.HANDSHAKE_FAILED, Stage.TLS, "alert", alert=alert)
+    detail = "; ".join(filter(None, reasons)) or None
+    alert = next(filter(None, map(alert_of_openssl, reasons)), None) or _plaintext_alert(last_data)
+    if alert:
+        return Outcome(Verdict.HANDSHAKE_FAILED, Stage.TLS, "alert", alert=alert)
     if any(reason.startswith(_LOCAL_REASONS) for reason in reasons):
         return Outcome(Verdict.LOCAL_LIMITATION, Stage.TLS, "tls_library", detail=detail)
     return Outcome(Verdict.HANDSHAKE_FAILED, Stage.TLS, "broken", detail=detail)
+
+
+def _plaintext_alert(data: bytes) -> str | None:
+    """The alert at the end of what came last: OpenSSL has no words for those that are newer than itself."""
+    last = data[-7:]
+    is_alert = len(last) == 7 and last.startswith(b"\x15\x03") and last[3:5] == b"\x00\x02"
+    return alert_name(last[6]) if is_alert else None

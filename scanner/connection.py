@@ -1,0 +1,351 @@
+"""The only room with sockets: opens a connection, drives dialogues over it, and closes it politely.
+
+Errors of the operating system and of trio are turned into outcomes here and nowhere else; FIN, RST and silence stay
+three things. Every wait has the timeout of its stage, and the whole connection has one deadline, so that a server
+that sends a byte a second ends too.
+
+A non-blocking socket with `trio.lowlevel.wait_readable` costs three quarters of what `trio.socket` does, and half of
+what `trio.open_tcp_stream` does, per connection.
+"""
+
+import contextlib
+import errno
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import trio
+from OpenSSL import SSL
+
+from scanner.dialogue import Dialogue, Done, End, NeedData, Send, WireEnded
+from scanner.outcome import Outcome, Stage, Verdict
+from scanner.question import Answer, Negotiate, OfferVersion
+from scanner.starttls import SPOKEN
+from scanner.tls.exchange import Evidence, exchange
+from scanner.tls.handshake import HandshakeDialogue, outgoing
+from scanner.tls.wire import CLOSE_NOTIFY, ContentType, record
+from targets.services import Mode
+from targets.services import Protocol as Spoken
+from targets.target import Endpoint
+
+T = TypeVar("T")
+
+RECEIVE_BYTES = 16_384
+HTTP_ALPN = (b"h2", b"http/1.1")
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long one wait may last, by stage, and how long a connection from its first SYN to its close; seconds."""
+
+    connect_s: float = 10
+    greeting_s: float = 40  # many servers hold the greeting back for 5 to 30 s, to find out who cannot wait
+    reply_s: float = 30
+    tls_s: float = 15
+    deadline_s: float = 120
+
+    def of(self, stage: Stage) -> float:
+        """The timeout of a wait at this stage."""
+        match stage:
+            case Stage.CONNECT:
+                return self.connect_s
+            case Stage.GREETING:
+                return self.greeting_s
+            case Stage.TLS:
+                return self.tls_s
+            case Stage.CAPABILITIES | Stage.REPLY | Stage.INSIDE:
+                return self.reply_s
+
+
+class Wire(Protocol):
+    """Bytes in, bytes out. Both raise WireEnded for a reset and for silence; FIN is an empty `receive`."""
+
+    local_address: str
+
+    async def send(self, data: bytes, timeout_s: float) -> None:
+        """Send all of it."""
+
+    async def receive(self, timeout_s: float) -> bytes:
+        """What comes next; b"" after FIN."""
+
+    def close(self) -> None:
+        """Let go of it at once."""
+
+
+class ConnectFailed(Exception):  # noqa: N818
+    """There is no connection; `outcome` says why."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
+
+
+class SocketWire:
+    """A TCP connection."""
+
+    def __init__(self, connected: socket.socket, deadline: float) -> None:
+        self._socket = connected
+        self._deadline = deadline
+        self._heard = False  # has anything come since we last spoke?
+
+    @property
+    def local_address(self) -> str:
+        """Our own address on this connection."""
+        return str(self._socket.getsockname()[0])
+
+    async def send(self, data: bytes, timeout_s: float) -> None:
+        """Send all of it; waits only when the peer does not take it."""
+        self._heard = False
+        while data:
+            try:
+                data = data[self._socket.send(data) :]
+            except BlockingIOError:
+                await self._wait(trio.lowlevel.wait_writable, timeout_s)
+            except OSError as error:
+                raise WireEnded(_end_of(error)) from error
+
+    async def receive(self, timeout_s: float) -> bytes:
+        """What comes next; b"" after FIN."""
+        while True:
+            await self._wait(trio.lowlevel.wait_readable, timeout_s)
+            try:
+                data = self._socket.recv(RECEIVE_BYTES)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise WireEnded(_end_of(error)) from error
+            self._heard = True
+            return data
+
+    async def _wait(self, ready: Callable[[socket.socket], Awaitable[None]], timeout_s: float) -> None:
+        patience = trio.current_time() + timeout_s
+        with trio.CancelScope(deadline=min(patience, self._deadline)) as scope:
+            await ready(self._socket)
+        if scope.cancelled_caught:
+            tarpit = self._heard and self._deadline < patience
+            raise WireEnded(End.DEADLINE if tarpit else End.TIMEOUT)
+
+    def close(self) -> None:
+        """Let go of it at once."""
+        self._socket.close()
+
+
+class EncryptedWire:
+    """The inside of a TLS connection, with the same two methods."""
+
+    def __init__(self, wire: Wire, tls: SSL.Connection) -> None:
+        self._wire = wire
+        self._tls = tls
+        self.local_address = wire.local_address
+
+    async def send(self, data: bytes, timeout_s: float) -> None:
+        """Send all of it, encrypted."""
+        try:
+            while data:
+                data = data[self._tls.send(data) :]
+        except SSL.Error as error:
+            raise WireEnded(End.RESET) from error
+        await self._wire.send(outgoing(self._tls), timeout_s)
+
+    async def receive(self, timeout_s: float) -> bytes:
+        """What comes next, decrypted; b"" after close_notify or FIN."""
+        while True:
+            try:
+                return self._tls.recv(RECEIVE_BYTES)
+            except SSL.WantReadError:
+                pass
+            except SSL.ZeroReturnError:
+                return b""
+            except SSL.Error as error:
+                raise WireEnded(End.RESET) from error
+            if not (data := await self._wire.receive(timeout_s)):
+                return b""
+            self._tls.bio_write(data)
+
+    def close(self) -> None:
+        """Let go of it at once."""
+        self._wire.close()
+
+
+async def dial(address: str, port: int, timeout_s: float, deadline: float) -> SocketWire:
+    """Open a TCP connection. Raises ConnectFailed."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        opened = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    except OSError as error:
+        raise ConnectFailed(outcome_of(error)) from error
+    try:
+        code = opened.connect_ex((address, port))
+        if code == errno.EINPROGRESS:
+            until = min(trio.current_time() + timeout_s, deadline)
+            with trio.CancelScope(deadline=until) as scope:
+                await trio.lowlevel.wait_writable(opened)
+            code = (
+                opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if not scope.cancelled_caught else errno.ETIMEDOUT
+            )
+        if code:
+            raise ConnectFailed(outcome_of(OSError(code, os.strerror(code))))
+    except BaseException:
+        opened.close()
+        raise
+    return SocketWire(opened, deadline)
+
+
+_NOT_CONNECTED = {
+    errno.ECONNREFUSED: "refused",
+    errno.ECONNRESET: "refused",
+    errno.ETIMEDOUT: "timeout",
+    errno.ENETUNREACH: "no_route",
+    errno.EHOSTUNREACH: "no_route",
+    errno.EHOSTDOWN: "no_route",
+    errno.EACCES: "prohibited",
+    errno.EPERM: "prohibited",
+}
+_OUR_LIMITS = {
+    errno.EMFILE: "no_descriptors",
+    errno.ENFILE: "no_descriptors",
+    errno.EADDRNOTAVAIL: "no_ports",
+    errno.EAGAIN: "no_ports",
+    errno.ENOBUFS: "no_memory",
+    errno.ENOMEM: "no_memory",
+    errno.EAFNOSUPPORT: "no_address_family",
+}
+
+
+def outcome_of(error: OSError) -> Outcome:
+    """Why there is no connection, and whose fault that is."""
+    if cause := _NOT_CONNECTED.get(error.errno or 0):
+        return Outcome(Verdict.UNREACHABLE, Stage.CONNECT, cause)
+    cause = _OUR_LIMITS.get(error.errno or 0, "os_error")
+    return Outcome(Verdict.LOCAL_LIMITATION, Stage.CONNECT, cause, detail=error.strerror)
+
+
+def _end_of(error: OSError) -> End:
+    return End.TIMEOUT if error.errno == errno.ETIMEDOUT else End.RESET
+
+
+Dial = Callable[[str, int, float, float], Awaitable[Wire]]
+OnStage = Callable[[Stage], None]
+
+
+async def drive(dialogue: Dialogue[T], wire: Wire, timeouts: Timeouts, leave: OnStage = lambda _: None) -> T:
+    """The one pump: does what the dialogue says until it is done, or the wire is. `leave` hears of stages passed.
+
+    When a send fails, what the server had already said is still read: it may say why.
+    """
+    broken: End | None = None
+    stage = dialogue.stage
+    while True:
+        action = dialogue.next_action()
+        if dialogue.stage is not stage:
+            leave(stage)
+            stage = dialogue.stage
+        try:
+            match action:
+                case Send(data):
+                    if data and not broken:
+                        await wire.send(data, timeouts.of(stage))
+                case NeedData():
+                    if not (received := await wire.receive(timeouts.of(stage))):
+                        return dialogue.end(broken or End.EOF)
+                    dialogue.receive_data(received)
+                case Done(value):
+                    return value
+        except WireEnded as ended:
+            if isinstance(action, NeedData):
+                return dialogue.end(broken or ended.end)
+            broken = ended.end
+
+
+class Connection:
+    """One question, asked on a connection of its own."""
+
+    def __init__(self, endpoint: Endpoint, answer: Answer, timeouts: Timeouts, hello_name: str | None) -> None:
+        self._endpoint = endpoint
+        self._answer = answer
+        self._timeouts = timeouts
+        self._hello_name = hello_name
+        self._since = trio.current_time()
+
+    async def ask(self, dial: Dial) -> None:
+        """Open, ask, close; the answer is filled in on the way."""
+        deadline = self._since + self._timeouts.deadline_s
+        try:
+            wire = await dial(self._endpoint.address, self._endpoint.port, self._timeouts.connect_s, deadline)
+        except ConnectFailed as failed:
+            self._answer.failure = failed.outcome
+            return
+        try:
+            self._mark("connect")
+            await self._talk(wire)
+        finally:
+            wire.close()
+
+    async def _talk(self, wire: Wire) -> None:
+        service = self._endpoint.service
+        upgraded = service.mode is Mode.STARTTLS
+        if upgraded and not await self._upgrade(wire):
+            return
+        match self._answer.question:
+            case OfferVersion(version):
+                hello = exchange(version, self._endpoint.host, os.urandom(96), after_upgrade=upgraded)
+                self._answer.hello = await drive(hello, wire, self._timeouts)
+                self._answer.early += hello.early
+                self._mark("hello")
+                if self._answer.hello.is_hello and self._answer.hello.evidence is not Evidence.SSLV2_SERVER_HELLO:
+                    await self._say(wire, record(ContentType.ALERT, min(version.code, 0x0303), CLOSE_NOTIFY))
+            case Negotiate():
+                await self._negotiate(wire, upgraded)
+
+    async def _upgrade(self, wire: Wire) -> bool:
+        """The dialogue in plaintext. True when a ClientHello may follow."""
+        spoken = SPOKEN[self._endpoint.service.protocol]
+        dialogue = spoken.upgrade(self._name_for(wire))
+        result = await drive(dialogue, wire, self._timeouts, self._left)
+        self._answer.starttls = result
+        if result.go_ahead:
+            self._mark("upgrade")
+            self._answer.early = dialogue.trailing_data
+        elif result.cause is None:  # it answered; a goodbye is in place
+            await self._say(wire, spoken.farewell)
+        return result.go_ahead
+
+    async def _negotiate(self, wire: Wire, upgraded: bool) -> None:
+        service = self._endpoint.service
+        alpn = HTTP_ALPN if service.protocol is Spoken.HTTP else ()
+        dialogue = HandshakeDialogue(self._endpoint.host, after_upgrade=upgraded, alpn=alpn)
+        self._answer.handshake = await drive(dialogue, wire, self._timeouts)
+        self._answer.early += dialogue.early
+        self._mark("handshake")
+        if self._answer.handshake.failure is not None:
+            return
+        inside = EncryptedWire(wire, dialogue.tls)
+        if spoken := SPOKEN.get(service.protocol):
+            within = spoken.within(self._name_for(wire), not upgraded)
+            self._answer.inside = await drive(within, inside, self._timeouts)
+            if self._answer.inside.stopped is None:
+                await self._say(inside, spoken.farewell)
+        dialogue.tls.shutdown()
+        await self._say(wire, outgoing(dialogue.tls))
+
+    async def _say(self, wire: Wire, data: bytes) -> None:
+        """A last word. Nobody needs to hear it."""
+        with contextlib.suppress(WireEnded):
+            await wire.send(data, 1.0)
+
+    def _name_for(self, wire: Wire) -> str:
+        """What we call ourselves in EHLO: the name given, else the address literal (RFC 5321 §4.1.3)."""
+        if self._hello_name:
+            return self._hello_name
+        return f"[IPv6:{wire.local_address}]" if ":" in wire.local_address else f"[{wire.local_address}]"
+
+    def _left(self, stage: Stage) -> None:
+        if stage is Stage.GREETING:
+            self._mark("greeting")
+
+    def _mark(self, step: str) -> None:
+        now = trio.current_time()
+        self._answer.timings_ms[step] = round((now - self._since) * 1000)
+        self._since = now

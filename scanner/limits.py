@@ -1,0 +1,122 @@
+"""Who may open a connection now: permits in total, per second, per address, and per second and address.
+
+Pure: times are handed in (seconds of any steady clock). A job that waits is an entry in a queue; it holds no task and
+no file descriptor. Jobs of one address leave in the order in which they came, and addresses take turns.
+
+    push ──▶ lane of its address ──▶ ready   (a permit of the address is free, and its pause is over)
+                     ▲                 │ pop  (a permit of the whole is free)
+                     └─── cooling ◀────┴──▶ in flight ──▶ done
+"""
+
+import heapq
+from collections import deque
+from dataclasses import dataclass
+from math import inf
+from typing import Generic, TypeVar
+
+Job = TypeVar("Job")
+
+# Connections may leave this much ahead of an even pace in total: a timer is not exact to the millisecond.
+BURST_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """At most this much at once and a second; 0 is no limit."""
+
+    endpoints: int = 20_000
+    connections: int = 1_000
+    rate: float = 1_000
+    per_address: int = 1
+    per_address_rate: float = 1
+
+
+class _Lane(Generic[Job]):
+    """What waits for one address."""
+
+    __slots__ = ("active", "address", "not_before", "queued", "waiting")
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.waiting: deque[Job] = deque()
+        self.active = 0
+        self.not_before = -inf
+        self.queued = False  # in `ready` or in `cooling`
+
+
+class Schedule(Generic[Job]):
+    """The queue of all jobs, and the permits."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._connections = limits.connections or inf
+        self._interval_s = 1 / limits.rate if limits.rate else 0.0
+        self._per_address = limits.per_address or inf
+        self._pause_s = 1 / limits.per_address_rate if limits.per_address_rate else 0.0
+        self._lanes: dict[str, _Lane[Job]] = {}
+        self._ready: deque[_Lane[Job]] = deque()
+        self._cooling: list[tuple[float, int, _Lane[Job]]] = []
+        self._pushed = 0  # breaks ties in the heap
+        self._next_start = -inf  # when the next connection is due at an even pace
+        self.in_flight = 0
+
+    def push(self, address: str, job: Job, now: float) -> None:
+        """Queue a job for an address."""
+        lane = self._lanes.get(address)
+        if lane is None:
+            lane = self._lanes[address] = _Lane(address)
+        lane.waiting.append(job)
+        self._settle(lane, now)
+
+    def pop(self, now: float) -> Job | None:
+        """A job that may start now, with its permits; None if there is none. Give them back with `done`."""
+        self._thaw(now)
+        if not self._ready or self.in_flight >= self._connections or self._next_start - now > BURST_S:
+            return None
+        lane = self._ready.popleft()
+        lane.queued = False
+        lane.active += 1
+        lane.not_before = now + self._pause_s
+        self.in_flight += 1
+        self._next_start = max(self._next_start, now) + self._interval_s
+        job = lane.waiting.popleft()
+        self._settle(lane, now)
+        return job
+
+    def done(self, address: str, now: float) -> None:
+        """A job that was popped for this address is over."""
+        lane = self._lanes[address]
+        lane.active -= 1
+        self.in_flight -= 1
+        self._settle(lane, now)
+
+    def wake_at(self) -> float:
+        """When `pop` may have something again without a `push` or a `done` before; infinity if never."""
+        if self.in_flight >= self._connections:
+            return inf
+        if self._ready:
+            return self._next_start - BURST_S
+        return self._cooling[0][0] if self._cooling else inf
+
+    def __len__(self) -> int:
+        return sum(len(lane.waiting) for lane in self._lanes.values())
+
+    def _settle(self, lane: _Lane[Job], now: float) -> None:
+        """Put a lane where it belongs after it changed."""
+        if lane.queued:
+            return
+        idle = not lane.waiting and not lane.active
+        if idle and lane.not_before <= now:
+            self._lanes.pop(lane.address, None)
+        elif lane.not_before > now and (idle or (lane.waiting and lane.active < self._per_address)):
+            lane.queued = True
+            self._pushed += 1
+            heapq.heappush(self._cooling, (lane.not_before, self._pushed, lane))
+        elif lane.waiting and lane.active < self._per_address:
+            lane.queued = True
+            self._ready.append(lane)
+
+    def _thaw(self, now: float) -> None:
+        while self._cooling and self._cooling[0][0] <= now:
+            lane = heapq.heappop(self._cooling)[2]
+            lane.queued = False
+            self._settle(lane, now)

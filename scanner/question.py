@@ -1,0 +1,39 @@
+"""Questions and answers. One question is one connection; an answer holds whatever was learnt before it ended."""
+
+from dataclasses import dataclass, field
+
+from scanner.outcome import Outcome
+from scanner.starttls.result import Inside, StartTls
+from scanner.tls.exchange import HelloAnswer
+from scanner.tls.handshake import Handshake
+from scanner.tls.names import Version
+
+
+@dataclass(frozen=True, slots=True)
+class OfferVersion:
+    """Ask for one version with a raw hello."""
+
+    version: Version
+
+
+@dataclass(frozen=True, slots=True)
+class Negotiate:
+    """Make one full handshake, and ask for the capabilities inside."""
+
+
+Question = OfferVersion | Negotiate
+
+
+@dataclass(slots=True)
+class Answer:
+    """What came of one connection. What was not reached is None."""
+
+    question: Question
+    started: float  # seconds since 1970
+    failure: Outcome | None = None  # there was no connection
+    starttls: StartTls | None = None
+    early: bytes = b""  # sent between the go-ahead and TLS
+    hello: HelloAnswer | None = None
+    handshake: Handshake | None = None
+    inside: Inside | None = None
+    timings_ms: dict[str, int] = field(default_factory=dict)

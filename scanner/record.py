@@ -1,0 +1,279 @@
+"""What is written: one dictionary a record. `docs/records.md` is the contract, `schema.json` its grammar.
+
+Pure. A part that was not reached is None, and so is a fact that nobody saw.
+"""
+
+import base64
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from scanner.conclusion import Conclusion, Status, VersionVerdict, conclude, negotiation
+from scanner.interview import Interview
+from scanner.outcome import Outcome, Stage, Verdict
+from scanner.question import Answer
+from scanner.starttls.result import Capabilities, StartTls
+from scanner.tls.certificate import Certificate, read_certificate, sha256
+from scanner.tls.exchange import HelloAnswer
+from scanner.tls.handshake import Handshake
+from scanner.tls.names import (
+    Version,
+    alert_name,
+    cipher_id,
+    cipher_name,
+    group_id,
+    group_name,
+    sslv2_cipher_id,
+    sslv2_cipher_name,
+    version_of_code,
+)
+from scanner.wire_text import printable
+from targets.services import Mode
+from targets.target import Endpoint, Origin, Rejection
+
+SCHEMA = 1
+
+Record = dict[str, Any]
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+def new_run_id(now: float) -> str:
+    """A ULID: 48 bits of milliseconds and 80 of chance, so that runs sort by their time."""
+    number = int(now * 1000) << 80 | secrets.randbits(80)
+    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def timestamp(seconds: float) -> str:
+    """RFC 3339 in UTC with milliseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Recorder:
+    """Makes the records of one run."""
+
+    def __init__(self, run_id: str, *, der: bool = False) -> None:
+        self.run_id = run_id
+        self.der = der
+
+    def run(self, event: str, now: float, facts: Mapping[str, Any]) -> Record:
+        """The first or the last line of a run."""
+        return {**self._head("run"), "event": event, "time": timestamp(now), **facts}
+
+    def rejected(self, rejection: Rejection) -> Record:
+        """What was left out, and why."""
+        return {
+            **self._head("rejected"),
+            **_origin(rejection.origin),
+            "address": rejection.address,
+            "reason": rejection.reason,
+            "detail": rejection.detail,
+            "count": rejection.count,
+        }
+
+    def endpoint(self, interview: Interview, ended: float) -> Record:
+        """The one record of an endpoint."""
+        conclusion = conclude(interview)
+        return self._endpoint(interview, conclusion, ended)
+
+    def _endpoint(self, interview: Interview, conclusion: Conclusion, ended: float) -> Record:
+        answers = interview.answers
+        started = min((answer.started for answer in answers), default=ended)
+        negotiated = negotiation(answers)
+        chain = negotiated.handshake.chain if negotiated and negotiated.handshake else ()
+        return {
+            **self._head("endpoint"),
+            **_identity(interview.endpoint),
+            "status": conclusion.status,
+            "starttls": _starttls(interview.endpoint, conclusion, negotiated),
+            "versions": _versions(conclusion),
+            "tls": self._tls(conclusion, negotiated, chain),
+            "certificate": self._certificate(chain[0], ended) if chain else None,
+            "findings": None,
+            "clients": None,
+            "flags": sorted(conclusion.flags),
+            "looks": [_look(answers[0], conclusion)] if answers else [],
+            "connections": len(answers),
+            "started": timestamp(started),
+            "duration_ms": round((ended - started) * 1000),
+            "timings_ms": (negotiated or answers[0]).timings_ms if answers else {},
+            **({"detail": interview.error} if interview.error else {}),
+        }
+
+    def _head(self, kind: str) -> Record:
+        return {"type": kind, "schema": SCHEMA, "run_id": self.run_id}
+
+    def _tls(self, conclusion: Conclusion, negotiated: Answer | None, chain: tuple[bytes, ...]) -> Record | None:
+        if negotiated is None and conclusion.starttls is not None:
+            return None  # STARTTLS tells why
+        handshake = (negotiated.handshake if negotiated else None) or Handshake()
+        return {
+            "version": handshake.version,
+            **_cipher(handshake.cipher, handshake.cipher_text),
+            **_group(handshake.group, handshake.group_text),
+            "alpn": handshake.alpn,
+            "client_certificate": None,
+            "chain": [sha256(der) for der in chain] if chain else None,
+            **({"chain_der": [base64.b64encode(der).decode() for der in chain]} if self.der and chain else {}),
+            "certificate_from": "handshake" if chain else None,
+            "error": _error(conclusion.error) if conclusion.error else None,
+        }
+
+    def _certificate(self, der: bytes, now: float) -> Record:
+        certificate = read_certificate(der)
+        return {
+            "sha256": certificate.sha256,
+            "spki_sha256": certificate.spki_sha256,
+            "serial": certificate.serial,
+            "subject": certificate.subject,
+            "issuer": certificate.issuer,
+            "dns_names": certificate.dns_names,
+            "ip_names": certificate.ip_names,
+            "not_before": _moment(certificate.not_before),
+            "not_after": _moment(certificate.not_after),
+            "key": _key(certificate),
+            "signature": certificate.signature,
+            "signature_oid": certificate.signature_oid,
+            "self_signed": certificate.self_signed,
+            "time_valid": certificate.valid_at(datetime.fromtimestamp(now, UTC)),
+            "trusted": None,
+            "trust_error": None,
+            "name_matches": None,
+            "results": None,
+            "parse_error": certificate.parse_error,
+            **({"der": base64.b64encode(der).decode()} if self.der else {}),
+        }
+
+
+def _origin(origin: Origin) -> Record:
+    return {"input": origin.input, "line": origin.line, "tags": dict(origin.tags)}
+
+
+def _identity(endpoint: Endpoint) -> Record:
+    return {
+        "id": endpoint.id,
+        **_origin(endpoint.origin),
+        "host": endpoint.host,
+        "address": endpoint.address,
+        "port": endpoint.port,
+        "service": endpoint.service.name,
+        "mode": endpoint.service.mode,
+        "sni": endpoint.host,
+    }
+
+
+def _starttls(endpoint: Endpoint, conclusion: Conclusion, negotiated: Answer | None) -> Record | None:
+    """The dialogue around TLS. In implicit mode there is no verdict; what mail servers say inside still stands here."""
+    inside = negotiated.inside if negotiated else None
+    result = conclusion.starttls
+    if endpoint.service.mode is Mode.IMPLICIT and inside is None:
+        return None
+    return {
+        "verdict": result.verdict if result else None,
+        "stage": result.stage if result else None,
+        "cause": result.cause if result else None,
+        "hint": result.hint if result else None,
+        "code": result.code if result else None,
+        "text": result.text if result else None,
+        "advertised": result.advertised if result else None,
+        "required": result.required if result else None,
+        "early_bytes": printable(conclusion.early) if conclusion.early else None,
+        "before": _capabilities(result.before if result else None),
+        "inside": _capabilities(inside.capabilities if inside else None),
+    }
+
+
+def _capabilities(capabilities: Capabilities | None) -> Record | None:
+    if capabilities is None:
+        return None
+    return {
+        "capabilities": capabilities.capabilities,
+        "auth": capabilities.auth,
+        "login_disabled": capabilities.login_disabled,
+    }
+
+
+def _versions(conclusion: Conclusion) -> Record | None:
+    if conclusion.versions is None:
+        return None
+    return {version.value: _version(version, entry) for version, entry in conclusion.versions.items()}
+
+
+def _version(version: Version, entry: VersionVerdict) -> Record:
+    record: Record = {"verdict": entry.verdict, "evidence": entry.evidence}
+    if hello := entry.hello:
+        if hello.alert is not None:
+            record["alert"] = alert_name(hello.alert)
+        if hello.version not in (None, version.code):
+            record["answered"] = _version_name(hello)
+        if hello.cipher is not None:
+            record |= _sslv2_cipher(hello.cipher) if version is Version.SSLV2 else _cipher(hello.cipher, None)
+        if hello.group is not None:
+            record |= _group(hello.group, None)
+        if hello.text is not None:
+            record |= {"text": hello.text, "hint": hello.hint}
+    if entry.flags:
+        record["flags"] = sorted(entry.flags)
+    return record
+
+
+def _version_name(hello: HelloAnswer) -> str:
+    code = hello.version or 0
+    return version_of_code(code) or f"0x{code:04x}"
+
+
+def _cipher(code: int | None, fallback: str | None) -> Record:
+    if code is None:
+        return {"cipher": fallback, "cipher_id": None}
+    return {"cipher": cipher_name(code) or fallback, "cipher_id": cipher_id(code)}
+
+
+def _sslv2_cipher(code: int) -> Record:
+    return {"cipher": sslv2_cipher_name(code), "cipher_id": sslv2_cipher_id(code)}
+
+
+def _group(code: int | None, fallback: str | None) -> Record:
+    if code is None:
+        return {"group": fallback, "group_id": None}
+    return {"group": group_name(code) or fallback, "group_id": group_id(code)}
+
+
+def _error(error: Outcome) -> Record:
+    return {
+        "verdict": error.verdict,
+        "stage": error.stage,
+        "cause": error.cause,
+        "alert": error.alert,
+        "hint": error.hint,
+        "detail": error.detail,
+    }
+
+
+def _look(first: Answer, conclusion: Conclusion) -> Record:
+    """The one look that there was."""
+    result = conclusion.starttls or _implicit_look(conclusion)
+    return {
+        "started": timestamp(first.started),
+        "verdict": result.verdict,
+        "stage": result.stage,
+        "cause": result.cause,
+        "code": result.code,
+        "text": result.text,
+    }
+
+
+def _implicit_look(conclusion: Conclusion) -> StartTls:
+    if conclusion.status is Status.TLS or conclusion.error is None:
+        return StartTls(Verdict.OK, Stage.TLS)
+    return StartTls(conclusion.error.verdict, conclusion.error.stage, conclusion.error.cause)
+
+
+def _key(certificate: Certificate) -> Record | None:
+    if certificate.key is None:
+        return None
+    return {"type": certificate.key.type, "bits": certificate.key.bits, "curve": certificate.key.curve}
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return moment.isoformat().replace("+00:00", "Z") if moment else None

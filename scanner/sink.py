@@ -1,0 +1,105 @@
+"""The one writer: whole lines, gathered up to 64 KiB or a second, written by a thread so that nobody waits for a disk.
+
+When the reader of the output is slow, records pile up here; `room()` then holds the intake back, while the connections
+in flight end in peace. To a pipe, lines are written in groups of at most PIPE_BUF bytes where they are that short:
+such a write is taken whole or not at all (POSIX, write(2)), so that even a run that is killed leaves no half line.
+"""
+
+import errno
+import os
+import select
+import stat
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import trio
+
+GATHER_BYTES = 65_536
+GATHER_S = 1.0
+FULL_BYTES = 1_048_576  # so much may wait for the reader before the intake is held back
+
+
+class OutputClosed(Exception):  # noqa: N818
+    """The output takes no more: a closed pipe, a full disk."""
+
+
+class Sink:
+    """Writes records to a file descriptor as JSON lines."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._group_bytes = select.PIPE_BUF if _is_pipe(descriptor) else GATHER_BYTES
+        self._lines: list[bytes] = []
+        self._bytes = 0
+        self._written = trio.Event()
+        self._due = trio.Event()
+        self.records = 0
+
+    def put(self, record: dict[str, Any]) -> None:
+        """Take a record. Never waits."""
+        line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+        self._lines.append(line)
+        self._bytes += len(line)
+        self.records += 1
+        if self._bytes >= GATHER_BYTES:
+            self._due.set()
+
+    async def room(self) -> None:
+        """Wait while too much is waiting for the reader."""
+        while self._bytes >= FULL_BYTES:
+            await self._written.wait()
+
+    async def run(self) -> None:
+        """Write until cancelled. Raises OutputClosed."""
+        while True:
+            with trio.move_on_after(GATHER_S):
+                await self._due.wait()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write all that is there. Raises OutputClosed.
+
+        Once begun, a write is not cancelled: its thread is waited for, so that no line is written twice or torn.
+        """
+        lines, self._lines, size, self._due = self._lines, [], self._bytes, trio.Event()
+        if lines:
+            await trio.to_thread.run_sync(self._write, lines)
+        self._bytes -= size
+        self._written.set()
+        self._written = trio.Event()
+
+    def _write(self, lines: list[bytes]) -> None:
+        for group in _groups(lines, self._group_bytes):
+            view = memoryview(group)
+            while view:
+                try:
+                    view = view[os.write(self._descriptor, view) :]
+                except BlockingIOError:  # somebody made the pipe non-blocking
+                    select.select([], [self._descriptor], [])
+                except OSError as error:
+                    raise OutputClosed(_why(error)) from error
+
+
+def _groups(lines: list[bytes], most_bytes: int) -> Iterator[bytes]:
+    """Lines joined to groups of at most so many bytes; a line that is longer by itself is a group by itself."""
+    group: list[bytes] = []
+    size = 0
+    for line in lines:
+        if group and size + len(line) > most_bytes:
+            yield b"".join(group)
+            group, size = [], 0
+        group.append(line)
+        size += len(line)
+    if group:
+        yield b"".join(group)
+
+
+def _is_pipe(descriptor: int) -> bool:
+    return stat.S_ISFIFO(os.fstat(descriptor).st_mode)
+
+
+def _why(error: OSError) -> str:
+    if error.errno == errno.EPIPE:
+        return "the reader of the output has gone"
+    return f"the output cannot be written: {error.strerror}"
