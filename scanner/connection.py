@@ -62,7 +62,9 @@ class Timeouts:
 class Wire(Protocol):
     """Bytes in, bytes out. Both raise WireEnded for a reset and for silence; FIN is an empty `receive`."""
 
-    local_address: str
+    @property
+    def local_address(self) -> str:
+        """Our own address on this connection."""
 
     async def send(self, data: bytes, timeout_s: float) -> None:
         """Send all of it."""
@@ -138,7 +140,11 @@ class EncryptedWire:
     def __init__(self, wire: Wire, tls: SSL.Connection) -> None:
         self._wire = wire
         self._tls = tls
-        self.local_address = wire.local_address
+
+    @property
+    def local_address(self) -> str:
+        """Our own address on this connection."""
+        return self._wire.local_address
 
     async def send(self, data: bytes, timeout_s: float) -> None:
         """Send all of it, encrypted."""
@@ -349,3 +355,16 @@ class Connection:
         now = trio.current_time()
         self._answer.timings_ms[step] = round((now - self._since) * 1000)
         self._since = now
+
+
+def source_addresses() -> list[str]:
+    """Our own addresses towards the Internet. Connecting a UDP socket sends no packet; it only asks for the route."""
+    addresses = []
+    for family, elsewhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.connect((elsewhere, 9))
+                addresses.append(str(probe.getsockname()[0]))
+        except OSError:
+            continue  # no route in this family
+    return addresses

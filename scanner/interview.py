@@ -16,13 +16,14 @@ FIRST_CHOICE = (Version.TLS1_2, Version.TLS1_3, Version.TLS1_1, Version.TLS1_0, 
 class Interview:
     """The questions to one endpoint, and its answers in the order in which they came."""
 
-    __slots__ = ("answers", "asked", "endpoint", "error", "versions")
+    __slots__ = ("answers", "asked", "connections", "endpoint", "error", "versions")
 
     def __init__(self, endpoint: Endpoint, versions: tuple[Version, ...]) -> None:
         self.endpoint = endpoint
         self.versions = versions
         self.answers: list[Answer] = []
         self.asked = 0
+        self.connections = 0  # begun; the engine counts them
         self.error: str | None = None  # a bug of ours ended it
 
     def begin(self) -> list[Question]:

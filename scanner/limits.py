@@ -10,6 +10,7 @@ no file descriptor. Jobs of one address leave in the order in which they came, a
 
 import heapq
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from typing import Generic, TypeVar
@@ -88,6 +89,12 @@ class Schedule(Generic[Job]):
         lane.active -= 1
         self.in_flight -= 1
         self._settle(lane, now)
+
+    def keep(self, wanted: Callable[[Job], bool]) -> None:
+        """Drop every waiting job that is not wanted any more."""
+        for lane in self._lanes.values():
+            lane.waiting = deque(filter(wanted, lane.waiting))
+        self._ready = deque(lane for lane in self._ready if lane.waiting)
 
     def wake_at(self) -> float:
         """When `pop` may have something again without a `push` or a `done` before; infinity if never."""

@@ -34,6 +34,7 @@ class Sink:
         self._bytes = 0
         self._written = trio.Event()
         self._due = trio.Event()
+        self._closing = False
         self.records = 0
 
     def put(self, record: dict[str, Any]) -> None:
@@ -51,20 +52,27 @@ class Sink:
             await self._written.wait()
 
     async def run(self) -> None:
-        """Write until cancelled. Raises OutputClosed."""
-        while True:
+        """Write until `close`, and then what is left. Raises OutputClosed.
+
+        When it is cancelled in the middle of a write, the thread is left to itself, and the process must end.
+        """
+        while not self._closing:
             with trio.move_on_after(GATHER_S):
                 await self._due.wait()
-            await self.flush()
+            await self._flush()
+        await self._flush()
 
-    async def flush(self) -> None:
-        """Write all that is there. Raises OutputClosed.
+    def close(self) -> None:
+        """No more records will come."""
+        self._closing = True
+        self._due.set()
 
-        Once begun, a write is not cancelled: its thread is waited for, so that no line is written twice or torn.
-        """
-        lines, self._lines, size, self._due = self._lines, [], self._bytes, trio.Event()
+    async def _flush(self) -> None:
+        lines, self._lines, size = self._lines, [], self._bytes
+        if not self._closing:
+            self._due = trio.Event()
         if lines:
-            await trio.to_thread.run_sync(self._write, lines)
+            await trio.to_thread.run_sync(self._write, lines, abandon_on_cancel=True)
         self._bytes -= size
         self._written.set()
         self._written = trio.Event()

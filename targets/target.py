@@ -22,7 +22,7 @@ class Origin:
 
     input: str
     line: int | None = None
-    tags: Mapping[str, str] = field(default=NO_TAGS)
+    tags: Mapping[str, str] = field(default_factory=lambda: NO_TAGS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,10 @@ class Endpoint:
         if self.host is None:
             return f"{self.service.name}://{address}:{self.port}"
         return f"{self.service.name}://{self.host}:{self.port}@{address}"
+
+
+class TargetError(ValueError):
+    """What was written names nothing that can be scanned; the message is a sentence to act on."""
 
 
 class Reason(StrEnum):

@@ -1,0 +1,336 @@
+"""The command line: arguments → a frozen Config; exit codes."""
+
+import logging
+import os
+import re
+import sys
+from enum import StrEnum
+from functools import partial
+from importlib.resources import files
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import anyio
+import structlog
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from scanner import __version__
+from scanner.config import STDOUT, Config
+from scanner.connection import Timeouts
+from scanner.limits import Limits
+from scanner.progress import is_terminal
+from scanner.run import ExitCode, Run
+from scanner.tls.names import Version, versions_named
+from targets.exclude import BlockListError, block_list
+from targets.lines import InputError, check_readable
+from targets.services import GROUPS, SERVICES, Service, services_named
+from targets.target import Address, IPNetwork
+
+app = typer.Typer(
+    help="An async concurrent mass scanner for TLS and STARTTLS: streams one JSON line an endpoint.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+_LIMITS, _TIMEOUTS = Limits(), Timeouts()
+_WHAT, _SAFETY = "What to ask", "Safety and conduct"
+_PACE, _PATIENCE = "Pace (0 is no limit)", "Patience, in seconds"
+_DNS_PORT = 53
+
+# RFC 5321 §4.1.2: a domain, or an address literal.
+_HELLO_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Za-z:.]+\]")
+
+
+class LogFormat(StrEnum):
+    """How log lines on standard error look."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+def main() -> None:
+    """The entry point of the `tlsweep` command."""
+    app()
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tlsweep {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    """An async concurrent mass scanner for TLS and STARTTLS: streams one JSON line an endpoint."""
+
+
+def _services(text: str) -> tuple[Service, ...]:
+    try:
+        return services_named(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _versions(text: str) -> tuple[Version, ...]:
+    try:
+        return versions_named(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _network(text: str) -> IPNetwork:
+    try:
+        return ip_network(text, strict=False)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is neither a CIDR nor an address") from error
+
+
+def _resolver(text: str) -> tuple[Address, int]:
+    """`ADDRESS[:PORT]`; IPv6 in brackets where a port follows."""
+    match = re.fullmatch(r"\[([^\]]+)\](?::(\d+))?|([^:]+):(\d+)|(.+)", text)
+    address, port = (match[1] or match[3] or match[5], match[2] or match[4]) if match else ("", None)
+    try:
+        number = int(port or _DNS_PORT)
+        if not 0 < number < 65536:
+            raise ValueError
+        return ip_address(address), number
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not an ADDRESS[:PORT]") from error
+
+
+def _hello_name(text: str | None) -> str | None:
+    if text is not None and (len(text) > 255 or not _HELLO_NAME.fullmatch(text)):
+        raise typer.BadParameter("a domain name, or an address literal such as [192.0.2.1]")
+    return text
+
+
+def _completed(known: list[str], incomplete: str) -> list[str]:
+    """Completion of the last of some comma-separated words."""
+    before, comma, last = incomplete.rpartition(",")
+    return [before + comma + word for word in known if word.lower().startswith(last.lower())]
+
+
+@app.command()
+def scan(
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[TARGET]...",
+            help="host, host:port, address, [[v6]]:port, network/len or service://host[[:port]].",
+            show_default=False,
+        ),
+    ] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            "-i",
+            metavar="FILE|-",
+            help="Targets, one a line, or CSV with the header host,address,port,service. Repeatable; - is standard"
+            " input, and is scanned as it comes.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE|-", help="Where the JSON lines go.")] = STDOUT,
+    services: Annotated[
+        str,
+        typer.Option(
+            metavar="LIST",
+            help="What to ask where the target does not say it: names and groups of [b]tlsweep services[/b].",
+            rich_help_panel=_WHAT,
+            autocompletion=partial(_completed, [*SERVICES, *GROUPS]),
+        ),
+    ] = "mail",
+    versions: Annotated[
+        str,
+        typer.Option(
+            metavar="LIST",
+            help="Protocol versions to ask for: SSLv2, SSLv3, TLSv1.0, TLSv1.1, TLSv1.2, TLSv1.3 or all.",
+            rich_help_panel=_WHAT,
+            autocompletion=partial(_completed, [*Version, "all"]),
+        ),
+    ] = "all",
+    der: Annotated[
+        bool, typer.Option("--der", help="Keep every certificate in base64 (DER).", rich_help_panel=_WHAT)
+    ] = False,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CIDR",
+            help="Scan this special-purpose range too (loopback, private, ...). Repeatable.",
+            rich_help_panel=_SAFETY,
+            show_default=False,
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Never connect to these: a ZMap block list, one CIDR a line, # for comments. Repeatable.",
+            rich_help_panel=_SAFETY,
+            show_default=False,
+        ),
+    ] = None,
+    hello_name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Our name in EHLO. Give one that resolves to this machine and back; without it, the address literal.",
+            rich_help_panel=_SAFETY,
+            callback=_hello_name,
+            show_default=False,
+        ),
+    ] = None,
+    resolver: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS[:PORT]",
+            help="Ask this name server instead of the system's. Repeatable.",
+            rich_help_panel=_SAFETY,
+            show_default=False,
+        ),
+    ] = None,
+    endpoints: Annotated[
+        int, typer.Option(min=0, help="Endpoints in flight.", rich_help_panel=_PACE)
+    ] = _LIMITS.endpoints,
+    connections: Annotated[
+        int, typer.Option(min=0, help="Connections in flight.", rich_help_panel=_PACE)
+    ] = _LIMITS.connections,
+    rate: Annotated[float, typer.Option(min=0, help="New connections a second.", rich_help_panel=_PACE)] = _LIMITS.rate,
+    per_address: Annotated[
+        int, typer.Option(min=0, help="Connections in flight to one address.", rich_help_panel=_PACE)
+    ] = _LIMITS.per_address,
+    per_address_rate: Annotated[
+        float, typer.Option(min=0, help="New connections a second to one address.", rich_help_panel=_PACE)
+    ] = _LIMITS.per_address_rate,
+    timeout_connect: Annotated[
+        float, typer.Option(min=0.001, help="For the TCP connection.", rich_help_panel=_PATIENCE)
+    ] = _TIMEOUTS.connect_s,
+    timeout_greeting: Annotated[
+        float, typer.Option(min=0.001, help="For the greeting; some servers hold it back.", rich_help_panel=_PATIENCE)
+    ] = _TIMEOUTS.greeting_s,
+    timeout_reply: Annotated[
+        float, typer.Option(min=0.001, help="For any other reply.", rich_help_panel=_PATIENCE)
+    ] = _TIMEOUTS.reply_s,
+    timeout_tls: Annotated[
+        float, typer.Option(min=0.001, help="For each wait in a TLS handshake.", rich_help_panel=_PATIENCE)
+    ] = _TIMEOUTS.tls_s,
+    deadline: Annotated[
+        float,
+        typer.Option(min=0.001, help="For one connection from its first SYN to its close.", rich_help_panel=_PATIENCE),
+    ] = _TIMEOUTS.deadline_s,
+    progress: Annotated[bool, typer.Option(help="Show progress on standard error.")] = True,
+    log_format: Annotated[LogFormat, typer.Option(help="How the log on standard error looks.")] = LogFormat.CONSOLE,
+) -> None:
+    """Scan TARGETs, and those of --input, and write one JSON line for each endpoint.
+
+    The defaults are polite: one connection at a time and one a second to an address, and no address of a
+    special-purpose range. Exit status: 0 complete, 2 the command line or an input cannot be used, 3 stopped early.
+    """
+    _configure_log(log_format)
+    config = Config(
+        targets=tuple(targets or ()),
+        inputs=tuple(inputs or ()),
+        output=output,
+        services=_services(services),
+        versions=_versions(versions),
+        allow=tuple(map(_network, allow or ())),
+        exclude=tuple(map(str, exclude or ())),
+        block=tuple(network for path in exclude or () for network in _block_list(path)),
+        resolvers=tuple(map(_resolver, resolver or ())),
+        limits=Limits(endpoints, connections, rate, per_address, per_address_rate),
+        timeouts=Timeouts(timeout_connect, timeout_greeting, timeout_reply, timeout_tls, deadline),
+        hello_name=hello_name,
+        der=der,
+        progress=progress,
+    )
+    _check_inputs(config)
+    raise typer.Exit(_scan(config))
+
+
+def _scan(config: Config) -> ExitCode:
+    descriptor = _open_output(config.output)
+    run = Run(config, descriptor)
+    code = anyio.run(run.scan, backend="trio")
+    if config.progress and is_terminal():
+        Console(stderr=True).print(run.summary.table())
+    return code
+
+
+def _check_inputs(config: Config) -> None:
+    if not config.targets and not config.inputs:
+        _refuse("nothing to scan: name a TARGET, or --input FILE (- is standard input)")
+    if config.inputs.count("-") > 1:
+        _refuse("standard input can be read only once")
+    try:
+        check_readable(config.inputs)
+    except InputError as error:
+        _refuse(str(error))
+
+
+def _block_list(path: Path) -> list[IPNetwork]:
+    try:
+        with path.open("rb") as lines:
+            return block_list(lines, str(path))
+    except BlockListError as error:
+        _refuse(str(error))
+    except OSError as error:
+        _refuse(f"{path}: {error.strerror}")
+
+
+def _open_output(path: str) -> int:
+    if path == STDOUT:
+        return sys.stdout.fileno()
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        _refuse(f"{path}: {error.strerror}")
+
+
+def _refuse(why: str) -> NoReturn:
+    typer.secho(f"tlsweep: {why}", err=True, fg="red")
+    raise typer.Exit(ExitCode.UNUSABLE)
+
+
+def _configure_log(log_format: LogFormat) -> None:
+    """structlog to standard error. The stream is looked up for each line: a live progress display takes its place."""
+    processors: list[Any] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if log_format is LogFormat.JSON:
+        processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    else:
+        processors.append(structlog.dev.ConsoleRenderer(colors=is_terminal()))
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+    )
+
+
+@app.command("services")
+def print_services() -> None:
+    """Print the table of services: what is spoken, how TLS begins, and on which port."""
+    table = Table()
+    for column in ("service", "protocol", "TLS begins", "port", "in groups"):
+        table.add_column(column)
+    for service in SERVICES.values():
+        groups = ", ".join(name for name, members in GROUPS.items() if service.name in members)
+        table.add_row(service.name, service.protocol, service.mode, str(service.port or "to be named"), groups)
+    Console().print(table)
+
+
+@app.command("schema")
+def print_schema() -> None:
+    """Print the JSON Schema of the records."""
+    typer.echo(files("scanner").joinpath("schema.json").read_text("utf-8"), nl=False)

@@ -1,0 +1,46 @@
+"""All settings of a run, frozen; their defaults are the polite ones."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from scanner.connection import Timeouts
+from scanner.limits import Limits
+from scanner.tls.names import Version
+from targets.services import Service, services_named
+from targets.target import Address, IPNetwork
+
+STDOUT = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One `tlsweep scan`. A path may be `-`: standard input, standard output."""
+
+    targets: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    output: str = STDOUT
+    services: tuple[Service, ...] = field(default_factory=lambda: services_named("mail"))
+    versions: tuple[Version, ...] = tuple(Version)
+    allow: tuple[IPNetwork, ...] = ()
+    exclude: tuple[str, ...] = ()  # the files that `block` was read from
+    block: tuple[IPNetwork, ...] = ()
+    resolvers: tuple[tuple[Address, int], ...] = ()  # none: those of the system
+    limits: Limits = field(default_factory=Limits)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    hello_name: str | None = None  # None: the address literal of each connection
+    der: bool = False
+    progress: bool = True
+
+    def settings(self) -> dict[str, Any]:
+        """What the `run` record says of them."""
+        return {
+            "targets": len(self.targets),
+            "inputs": self.inputs,
+            "services": [service.name for service in self.services],
+            "versions": self.versions,
+            "allow": [str(network) for network in self.allow],
+            "exclude": self.exclude,
+            "limits": asdict(self.limits),
+            "timeouts": asdict(self.timeouts),
+            "der": self.der,
+        }

@@ -1,0 +1,169 @@
+"""The engine alone knows time and number: one nursery, the permits, the clock, cancellation, and the last net.
+
+    intake ──▶ Interview.begin ──▶ Schedule ──(permit)──▶ a task of the nursery: one question, one connection
+                    ▲                  ▲                       │
+                    └── record ◀── over?└──── more questions ◀─┴── Interview.take(answer)
+
+An endpoint in flight is an interview and its questions in the schedule, not a task: what waits for a permit costs some
+hundred bytes, and no file descriptor. A bug in one task becomes a record with `status: error`, and the scan goes on.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from math import inf
+
+import structlog
+import trio
+
+from scanner.interview import Interview
+from scanner.limits import Limits, Schedule
+from scanner.question import Answer, Question
+from scanner.tls.names import Version
+from targets.target import Endpoint
+
+GRACE_S = 10  # how long connections in flight may go on after a stop
+
+Ask = Callable[[Endpoint, Answer], Awaitable[None]]
+OnOver = Callable[[Interview, float], None]
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the engine has done so far."""
+
+    taken: int = 0  # endpoints
+    over: int = 0
+    unfinished: int = 0  # stopped before their first answer: they have no record
+    connections: int = 0
+
+    @property
+    def in_flight(self) -> int:
+        """Endpoints that are taken and not over."""
+        return self.taken - self.over - self.unfinished
+
+
+def wall_clock() -> float:
+    """Seconds since 1970."""
+    return time.time()
+
+
+class Engine:
+    """Runs interviews within limits. `ask` fills in an answer; `on_over` hears of each interview that is over."""
+
+    def __init__(
+        self,
+        ask: Ask,
+        on_over: OnOver,
+        versions: tuple[Version, ...],
+        limits: Limits,
+        clock: Callable[[], float] = wall_clock,
+    ) -> None:
+        self._ask = ask
+        self._on_over = on_over
+        self._versions = versions
+        self._most = limits.endpoints or inf
+        self._schedule: Schedule[tuple[Interview, Question]] = Schedule(limits)
+        self._clock = clock
+        self._interviews: set[Interview] = set()
+        self._changed = trio.Event()
+        self._alarm = trio.CancelScope()
+        self._nursery: trio.Nursery | None = None
+        self._intake = trio.CancelScope()
+        self.stopped = False
+        self.tally = Tally()
+
+    async def run(self, intake: Callable[["Engine"], Awaitable[None]]) -> None:
+        """Run `intake`, which hands in endpoints with `submit`, until it returns and every interview is over."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            nursery.start_soon(self._wake)
+            with self._intake:
+                await intake(self)
+            while self._interviews:
+                await self._changed.wait()
+            nursery.cancel_scope.cancel()
+        self._give_up()
+
+    async def submit(self, endpoint: Endpoint) -> None:
+        """Take an endpoint; waits while as many as may be are in flight."""
+        while len(self._interviews) >= self._most:
+            await self._changed.wait()
+        interview = Interview(endpoint, self._versions)
+        self._interviews.add(interview)
+        self.tally.taken += 1
+        self._queue(interview, interview.begin())
+        self._start_due()
+
+    def stop(self) -> None:
+        """Begin nothing new: endpoints without a connection are dropped, the others have `GRACE_S` to end."""
+        self.stopped = True
+        self._intake.cancel()
+        for interview in [each for each in self._interviews if not each.connections]:
+            self._drop(interview)
+        self._schedule.keep(lambda job: job[0] in self._interviews)
+        if self._nursery is not None:
+            self._nursery.cancel_scope.deadline = trio.current_time() + GRACE_S
+        self._announce()
+
+    def _queue(self, interview: Interview, questions: list[Question]) -> None:
+        now = trio.current_time()
+        for question in questions:
+            self._schedule.push(interview.endpoint.address, (interview, question), now)
+
+    def _start_due(self) -> None:
+        """Start every question that has its permits, and set the alarm for the next."""
+        assert self._nursery is not None
+        now = trio.current_time()
+        while job := self._schedule.pop(now):
+            self._nursery.start_soon(self._question, *job)
+        self._alarm.deadline = self._schedule.wake_at()
+
+    async def _wake(self) -> None:
+        """Questions that wait for a moment, and not for another's end, start here."""
+        while True:
+            with trio.CancelScope(deadline=self._schedule.wake_at()) as self._alarm:
+                await trio.sleep_forever()
+            self._start_due()
+
+    async def _question(self, interview: Interview, question: Question) -> None:
+        """One question, one connection: the supervised task."""
+        if interview.error is None and interview in self._interviews:
+            answer = Answer(question, self._clock())
+            interview.connections += 1
+            self.tally.connections += 1
+            try:
+                await self._ask(interview.endpoint, answer)
+                self._queue(interview, interview.take(answer))
+            except Exception as error:  # a bug of ours; the one place where it is caught
+                log.exception("internal error", endpoint=interview.endpoint.id)
+                interview.error = f"{type(error).__name__}: {error}"
+            if interview.over:
+                self._finish(interview)
+        self._schedule.done(interview.endpoint.address, trio.current_time())
+        self._start_due()
+
+    def _finish(self, interview: Interview) -> None:
+        if interview in self._interviews:
+            self._interviews.discard(interview)
+            self.tally.over += 1
+            self._on_over(interview, self._clock())
+            self._announce()
+
+    def _drop(self, interview: Interview) -> None:
+        self._interviews.discard(interview)
+        self.tally.unfinished += 1
+
+    def _give_up(self) -> None:
+        """The time of a stop is over: what is known of an endpoint is written, where anything is."""
+        for interview in list(self._interviews):
+            if interview.answers:
+                self._finish(interview)
+            else:
+                self._drop(interview)
+
+    def _announce(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()

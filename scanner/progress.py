@@ -1,0 +1,70 @@
+"""Progress on standard error: a live line on a terminal, a log line every ten seconds elsewhere."""
+
+import sys
+
+import structlog
+import trio
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from scanner.engine import Tally
+from scanner.summary import Summary
+
+LINE_EVERY_S = 10
+REFRESH_S = 0.5
+
+log = structlog.get_logger()
+
+
+class _Speed(ProgressColumn):
+    """Endpoints a second, of late."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed or 0:.0f}/s")
+
+
+def is_terminal() -> bool:
+    """Is standard error one?"""
+    return sys.stderr.isatty()
+
+
+async def show_progress(tally: Tally, summary: Summary, total: int | None) -> None:
+    """Show how far the run is, until cancelled."""
+    if is_terminal():
+        await _live(tally, summary, total)
+    else:
+        await _lines(tally, summary, total)
+
+
+async def _live(tally: Tally, summary: Summary, total: int | None) -> None:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.completed:,.0f} done"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[in_flight]:,} in flight"),
+        _Speed(),
+        TextColumn("{task.fields[verdicts]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True) as progress:
+        task = progress.add_task("", total=total, in_flight=0, verdicts="")
+        while True:
+            progress.update(
+                task,
+                completed=tally.over,
+                in_flight=tally.in_flight,
+                verdicts=" ".join(f"{status} {count:,}" for status, count in summary.statuses.most_common()),
+            )
+            progress.refresh()
+            await trio.sleep(REFRESH_S)
+
+
+async def _lines(tally: Tally, summary: Summary, total: int | None) -> None:
+    before = 0
+    while True:
+        await trio.sleep(LINE_EVERY_S)
+        rate = (tally.over - before) / LINE_EVERY_S
+        before = tally.over
+        left = {"seconds_left": round((total - tally.over) / rate)} if total is not None and rate else {}
+        log.info("progress", done=tally.over, in_flight=tally.in_flight, per_second=rate, **summary.statuses, **left)

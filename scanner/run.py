@@ -1,0 +1,159 @@
+"""One run from its first record to its last: wires source, engine and sink, and hears signals.
+
+    source ──▶ engine ──▶ recorder ──▶ sink
+                 ▲ stop                 ▲ room
+              signals                 intake
+
+A first SIGINT or SIGTERM takes no more targets and gives what is in flight ten seconds; a second ends at once.
+"""
+
+import signal
+from dataclasses import replace
+from enum import IntEnum
+from typing import Any
+
+import anyio
+import structlog
+import trio
+from OpenSSL import SSL
+
+from scanner import __version__
+from scanner.config import Config
+from scanner.connection import Connection, dial, source_addresses
+from scanner.descriptors import fit_to_descriptors
+from scanner.engine import Engine, wall_clock
+from scanner.interview import Interview
+from scanner.progress import show_progress
+from scanner.question import Answer
+from scanner.record import Recorder, new_run_id
+from scanner.sink import OutputClosed, Sink
+from scanner.summary import Summary
+from targets.exclude import Exclusions
+from targets.expand import Expander
+from targets.lines import InputError
+from targets.resolver import NoNameServersError, Resolver
+from targets.seen import Seen
+from targets.source import Source
+from targets.target import Endpoint, Rejection
+
+log = structlog.get_logger()
+
+
+class ExitCode(IntEnum):
+    """What the command says when it is over."""
+
+    COMPLETE = 0
+    UNUSABLE = 2  # the command line, or an input
+    STOPPED = 3
+
+
+class Run:
+    """A run in progress."""
+
+    def __init__(self, config: Config, descriptor: int) -> None:
+        self.config = replace(config, limits=fit_to_descriptors(config.limits))
+        self.summary = Summary()
+        self._resolver = Resolver(config.resolvers)
+        expander = Expander(Exclusions(config.allow, config.block), Seen(), self._resolver)
+        self._source = Source(config.services, expander, targets=config.targets, inputs=config.inputs)
+        self._sink = Sink(descriptor)
+        self._engine = Engine(self._ask, self._over, config.versions, self.config.limits)
+        self._started = wall_clock()
+        self._recorder = Recorder(new_run_id(self._started), der=config.der)
+        self._unusable = False
+
+    async def scan(self) -> ExitCode:
+        """Everything, from the first record to the last."""
+        self._sink.put(self._recorder.run("start", self._started, self._facts()))
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._sink.run)
+                await self._run_engine(nursery)
+                self._sink.put(self._recorder.run("end", wall_clock(), self._counts()))
+                self._sink.close()
+        except* OutputClosed as closed:
+            self._engine.stopped = True
+            log.error(str(closed.exceptions[0]), records=self._sink.records)
+        if self._unusable:
+            return ExitCode.UNUSABLE
+        return ExitCode.STOPPED if self._engine.stopped else ExitCode.COMPLETE
+
+    async def _run_engine(self, whole_run: trio.Nursery) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._hear_signals, whole_run.cancel_scope)
+            if self.config.progress:
+                nursery.start_soon(show_progress, self._engine.tally, self.summary, self._source.estimate())
+            await self._engine.run(self._take_in)
+            nursery.cancel_scope.cancel()
+
+    async def _take_in(self, engine: Engine) -> None:
+        """Every target into the engine, every rejection into the output, as fast as both take them."""
+        try:
+            async with self._source.open() as stream:
+                async for item in stream:
+                    match item:
+                        case Endpoint():
+                            await engine.submit(item)
+                        case Rejection(reason=reason):
+                            self.summary.rejected[reason] += 1
+                            self._sink.put(self._recorder.rejected(item))
+                    await self._sink.room()
+        except (InputError, NoNameServersError) as error:
+            log.error("the input ends here", why=str(error))
+            self._unusable = True
+
+    async def _ask(self, endpoint: Endpoint, answer: Answer) -> None:
+        await Connection(endpoint, answer, self.config.timeouts, self.config.hello_name).ask(dial)
+
+    def _over(self, interview: Interview, ended: float) -> None:
+        record = self._recorder.endpoint(interview, ended)
+        self.summary.note_endpoint(record)
+        self._sink.put(record)
+
+    async def _hear_signals(self, whole_run: trio.CancelScope) -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async for number in signals:
+                if self._engine.stopped:
+                    whole_run.cancel()
+                    return
+                log.warning("stopping: what is in flight may end; once more to end at once", signal=number.name)
+                self._engine.stop()
+
+    def _facts(self) -> dict[str, Any]:
+        """The facts of the first record."""
+        try:
+            resolvers = self._resolver.servers
+        except NoNameServersError:
+            resolvers = ()
+        return {
+            "tlsweep": __version__,
+            "tls_library": SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode(),
+            "settings": self.config.settings(),
+            "resolvers": resolvers,
+            "source_addresses": source_addresses(),
+            "hello_name": self.config.hello_name,
+            "seed": None,
+            "shard": None,
+        }
+
+    def _counts(self) -> dict[str, Any]:
+        """The counts of the last record."""
+        lines, tally = self._source.counts, self._engine.tally
+        return {
+            "complete": not self._engine.stopped and not self._unusable,
+            "lines": {
+                "read": lines.lines,
+                "blank": lines.blank,
+                "expanded": lines.expanded,
+                "rejected": lines.rejected,
+            },
+            "rejected": dict(self.summary.rejected),
+            "endpoints": {
+                "taken": tally.taken,
+                "recorded": tally.over,
+                "unfinished": tally.unfinished,
+                "status": dict(self.summary.statuses),
+            },
+            "connections": tally.connections,
+            "duration_s": round(wall_clock() - self._started, 3),
+        }

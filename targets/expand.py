@@ -1,0 +1,134 @@
+"""A target → the endpoints that it stands for, without those that are blocked and those that were there before.
+
+A network goes service by service: one address is then not asked seven times in a row, and networks of any size
+start at once. It comes in chunks, so that whoever takes them can let others run in between.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Iterator
+from itertools import islice
+
+import trio
+
+from targets.exclude import Exclusions
+from targets.network import Span, address_text, addresses, size
+from targets.resolver import Failure, Resolver
+from targets.seen import Seen
+from targets.target import Address, Endpoint, Host, Network, Origin, Reason, Rejection, Target
+
+Item = Endpoint | Rejection
+
+CHUNK = 256  # addresses of a network at a time
+
+
+class Expander:
+    """Holds what a run excludes and what it has seen; its answers depend on the order in which it is asked."""
+
+    def __init__(self, exclusions: Exclusions, seen: Seen, resolver: Resolver) -> None:
+        self.exclusions = exclusions
+        self._seen = seen
+        self._resolver = resolver
+
+    async def expand(self, target: Target) -> AsyncIterator[Item]:
+        """Everything that a target stands for. Raises NoNameServersError where a name has nobody to ask."""
+        if isinstance(target, Host) and target.address is None:
+            for item in await self.resolve(target):
+                yield item
+            return
+        for chunk in self.chunks(target):
+            for item in chunk:
+                yield item
+            await trio.lowlevel.checkpoint()
+
+    async def resolve(self, host: Host) -> list[Item]:
+        """The endpoints of a name that is to be looked up: its services on all its addresses."""
+        resolution = await self._resolver.resolve(host.name)
+        items = self._host_items(host, resolution.addresses)
+        if resolution.failures:
+            items.append(_dns_rejection(host.origin, resolution.failures))
+        return items
+
+    def chunks(self, target: Target) -> Iterable[list[Item]]:
+        """The endpoints of a network, or of a name with its address, for which nobody is asked.
+
+        A chunk may be empty: that is the moment to let others run.
+        """
+        if isinstance(target, Host):
+            if target.address is None:
+                raise ValueError(f"{target.name} has to be resolved")
+            return (self._host_items(target, (target.address,)),)
+        if target.network.prefixlen == target.network.max_prefixlen:
+            return (self._address_items(target),)
+        return self._network_chunks(target)
+
+    def _host_items(self, host: Host, found: Iterable[Address]) -> list[Item]:
+        items: list[Item] = []
+        repeated: list[Endpoint] = []
+        for address in found:
+            if why := self.exclusions.blocked(address):
+                items.append(Rejection(host.origin, Reason.BLOCKED, why, str(address)))
+                continue
+            text = str(address)
+            for service, port in host.services:
+                is_new = self._seen.add_named(host.name, text, port, service.name)
+                endpoint = Endpoint(host.origin, host.name, text, port, service)
+                items.append(endpoint) if is_new else repeated.append(endpoint)
+        if repeated:
+            items.append(_duplicates(host.origin, repeated))
+        return items
+
+    def _address_items(self, target: Network) -> list[Item]:
+        """The same for one address without a name; the path of most lines of most inputs, hence apart."""
+        version = target.network.version
+        value = int(target.network.network_address)
+        text = address_text(version, value)
+        if self.exclusions.is_blocked(version, value):
+            why = self.exclusions.blocked(target.network.network_address)
+            return [Rejection(target.origin, Reason.BLOCKED, why or "", text)]
+        items: list[Item] = []
+        repeated: list[Endpoint] = []
+        for service, port in target.services:
+            is_new = self._seen.lane(version, service.name, port).add(value)
+            endpoint = Endpoint(target.origin, None, text, port, service)
+            items.append(endpoint) if is_new else repeated.append(endpoint)
+        if repeated:
+            items.append(_duplicates(target.origin, repeated))
+        return items
+
+    def _network_chunks(self, target: Network) -> Iterator[list[Item]]:
+        spans, blocked = self.exclusions.remaining(target.network)
+        if blocked:
+            why = f"{blocked:,} addresses of it are blocked: {self.exclusions.blocked_within(target.network)}"
+            yield [Rejection(target.origin, Reason.BLOCKED, why, count=blocked)]
+        repeated = 0
+        for service, port in target.services:
+            lane = self._seen.lane(target.network.version, service.name, port)
+            fresh = lane.add_network(spans)
+            repeated += size(spans) - size(fresh)
+            for chunk in _in_chunks(fresh):
+                new = [value for value in chunk if not lane.seen_singly(value)] if lane.singles else chunk
+                repeated += len(chunk) - len(new)
+                texts = (address_text(target.network.version, value) for value in new)
+                yield [Endpoint(target.origin, None, text, port, service) for text in texts]
+        if repeated:
+            why = f"{repeated:,} endpoints of it are already in this run"
+            yield [Rejection(target.origin, Reason.DUPLICATE, why, count=repeated)]
+
+
+def _in_chunks(spans: Iterable[Span]) -> Iterator[list[int]]:
+    values = addresses(spans)
+    while chunk := list(islice(values, CHUNK)):
+        yield chunk
+
+
+def _duplicates(origin: Origin, repeated: list[Endpoint]) -> Rejection:
+    """One rejection for all endpoints of a line that are there already."""
+    own = {endpoint.address for endpoint in repeated}
+    why = f"already in this run: {repeated[0].id}"
+    if len(repeated) > 1:
+        why += f" and {len(repeated) - 1} more"
+    address = own.pop() if len(own) == 1 else None
+    return Rejection(origin, Reason.DUPLICATE, why, address, len(repeated))
+
+
+def _dns_rejection(origin: Origin, failures: tuple[Failure, ...]) -> Rejection:
+    return Rejection(origin, failures[0].reason, "; ".join(failure.detail for failure in failures))

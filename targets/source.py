@@ -1,0 +1,226 @@
+"""Command-line targets, files and standard input → a stream of endpoints and rejections.
+
+One task reads and parses. Addresses and networks go straight on; a name is resolved by a task of its own, up to 256
+of them at once. All put what they find, in batches, into a channel that holds none: when the consumer stops taking,
+everything stands still and costs nothing. Names therefore come out of order; each item knows its line.
+"""
+
+import os
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from itertools import count
+from types import TracebackType
+from typing import Self
+
+import trio
+
+from targets.estimate import estimate
+from targets.expand import Expander, Item
+from targets.lines import InputError, LineSplitter, blocks_of
+from targets.parse import Parser
+from targets.resolver import NoNameServersError
+from targets.services import Service
+from targets.target import Endpoint, Host, Rejection, Target
+
+MAX_RESOLVING = 256
+BATCH = 256  # items; what a consumer gets without a switch of tasks
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of the lines, each of which counts once that is known. A target of the command line is a line."""
+
+    blank: int = 0  # with comments and CSV headers
+    expanded: int = 0  # gave at least one endpoint
+    rejected: int = 0  # gave none
+
+    @property
+    def lines(self) -> int:
+        """All that were read."""
+        return self.blank + self.expanded + self.rejected
+
+
+class Source:
+    """Where the targets of one run come from. Its stream is opened once.
+
+    `inputs` are paths, or `-` for standard input (which is read from the descriptor `stdin`).
+    """
+
+    def __init__(
+        self,
+        services: tuple[Service, ...],
+        expander: Expander,
+        *,
+        targets: Sequence[str] = (),
+        inputs: Sequence[str] = (),
+        max_resolving: int = MAX_RESOLVING,
+        stdin: int = 0,
+    ) -> None:
+        self.counts = Counts()
+        self._services = services
+        self._expander = expander
+        self._targets = tuple(targets)
+        self._inputs = tuple(inputs)
+        self._max_resolving = max_resolving
+        self._stdin = stdin
+
+    def open(self) -> "Stream":
+        """The stream: `async with source.open() as stream:` and in it `async for item in stream:`."""
+        return Stream(self._read_all)
+
+    def estimate(self) -> int | None:
+        """How many endpoints the stream will have, exactly, if it can be told cheaply and before any DNS."""
+        return estimate(self._services, self._expander.exclusions, self._targets, self._inputs)
+
+    async def _read_all(self, batches: "_Batches") -> None:
+        async with trio.open_nursery() as nursery:
+            intake = _Intake(self._expander, self.counts, batches, nursery, self._max_resolving)
+            try:
+                parser = Parser(self._services, header_allowed=False)
+                for target in self._targets:
+                    await intake.take(parser.parse(os.fsencode(target)))
+                await batches.flush()
+                for path in self._inputs:
+                    await self._read(path, intake, batches)
+            except InputError as error:  # names that are being resolved are still finished
+                batches.failure = error
+
+    async def _read(self, path: str, intake: "_Intake", batches: "_Batches") -> None:
+        parser, splitter = Parser(self._services), LineSplitter()
+        numbers = count(1)
+        async with aclosing(blocks_of(path, self._stdin)) as blocks:
+            async for block in blocks:
+                for line in splitter.feed(block):
+                    await intake.take(parser.parse(line, next(numbers)))
+                await batches.flush()
+        for line in splitter.end():
+            await intake.take(parser.parse(line, next(numbers)))
+        await batches.flush()
+
+
+class Stream:
+    """Endpoints and rejections, for one consumer. Leaving its context stops the reading at once.
+
+    It ends by raising InputError or NoNameServersError where the rest of the input cannot be had.
+    """
+
+    def __init__(self, produce: Callable[["_Batches"], Awaitable[None]]) -> None:
+        send, self._receive = trio.open_memory_channel[list[Item]](0)
+        self._batches = _Batches(send)
+        self._produce = produce
+        self._items: Iterator[Item] = iter(())
+
+    async def __aenter__(self) -> Self:
+        self._nursery_manager = trio.open_nursery()
+        self._nursery = await self._nursery_manager.__aenter__()
+        self._nursery.start_soon(self._run)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """The consumer's own exception goes on as it is: the nursery, not told of it, wraps it in no group."""
+        self._nursery.cancel_scope.cancel()
+        await self._nursery_manager.__aexit__(None, None, None)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Item:
+        while (item := next(self._items, None)) is None:
+            try:
+                self._items = iter(await self._receive.receive())
+            except trio.EndOfChannel:
+                if self._batches.failure:
+                    raise self._batches.failure from None
+                raise StopAsyncIteration from None
+        return item
+
+    async def _run(self) -> None:
+        async with self._batches.send:
+            await self._produce(self._batches)
+
+
+class _Batches:
+    """What was found and not yet handed over. `failure` is why there will be no more."""
+
+    def __init__(self, send: trio.MemorySendChannel[list[Item]]) -> None:
+        self.send = send
+        self.failure: InputError | NoNameServersError | None = None
+        self._items: list[Item] = []
+
+    async def add(self, items: list[Item]) -> None:
+        self._items += items
+        if len(self._items) >= BATCH:
+            await self.flush()
+
+    async def flush(self) -> None:
+        if self._items:
+            items, self._items = self._items, []
+            await self.send.send(items)
+
+
+class _Intake:
+    """Takes what the lines name: addresses and networks at once, names by a task each."""
+
+    def __init__(
+        self, expander: Expander, counts: Counts, batches: _Batches, nursery: trio.Nursery, max_resolving: int
+    ) -> None:
+        self._expander = expander
+        self._counts = counts
+        self._batches = batches
+        self._nursery = nursery
+        self._free = trio.Semaphore(max_resolving)
+
+    async def take(self, named: Target | Rejection | None) -> None:
+        match named:
+            case None:
+                self._counts.blank += 1
+            case Rejection():
+                self._counts.rejected += 1
+                await self._batches.add([named])
+            case Host(address=None):
+                await self._start_resolving(named)
+            case _:
+                await self._expand(named)
+
+    async def _expand(self, target: Target) -> None:
+        has_endpoint = False
+        for items in self._expander.chunks(target):
+            if not has_endpoint and _has_endpoint(items):  # a line counts when it begins, which may be a /8
+                has_endpoint = True
+                self._counts.expanded += 1
+            if items:
+                await self._batches.add(items)
+            else:
+                await trio.lowlevel.checkpoint()
+        if not has_endpoint:
+            self._counts.rejected += 1
+
+    async def _start_resolving(self, host: Host) -> None:
+        try:
+            self._free.acquire_nowait()
+        except trio.WouldBlock:
+            await self._batches.flush()  # what is found already does not wait for the DNS
+            await self._free.acquire()
+        self._nursery.start_soon(self._resolve, host)
+
+    async def _resolve(self, host: Host) -> None:
+        """Done when the consumer has taken the endpoints: a slow one does not make them pile up here."""
+        try:
+            items = await self._expander.resolve(host)
+        except NoNameServersError as error:
+            self._batches.failure = error
+            self._nursery.cancel_scope.cancel()
+            return
+        if _has_endpoint(items):
+            self._counts.expanded += 1
+        else:
+            self._counts.rejected += 1
+        await self._batches.send.send(items)
+        self._free.release()
+
+
+def _has_endpoint(items: list[Item]) -> bool:
+    return any(isinstance(item, Endpoint) for item in items)
