@@ -5,7 +5,6 @@ import os
 import re
 import sys
 from enum import StrEnum
-from functools import partial
 from importlib.resources import files
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -113,6 +112,14 @@ def _hello_name(text: str | None) -> str | None:
     return text
 
 
+def _complete_services(incomplete: str) -> list[str]:
+    return _completed([*SERVICES, *GROUPS], incomplete)
+
+
+def _complete_versions(incomplete: str) -> list[str]:
+    return _completed([*Version, "all"], incomplete)
+
+
 def _completed(known: list[str], incomplete: str) -> list[str]:
     """Completion of the last of some comma-separated words."""
     before, comma, last = incomplete.rpartition(",")
@@ -147,7 +154,7 @@ def scan(
             metavar="LIST",
             help="What to ask where the target does not say it: names and groups of [b]tlsweep services[/b].",
             rich_help_panel=_WHAT,
-            autocompletion=partial(_completed, [*SERVICES, *GROUPS]),
+            autocompletion=_complete_services,
         ),
     ] = "mail",
     versions: Annotated[
@@ -156,7 +163,7 @@ def scan(
             metavar="LIST",
             help="Protocol versions to ask for: SSLv2, SSLv3, TLSv1.0, TLSv1.1, TLSv1.2, TLSv1.3 or all.",
             rich_help_panel=_WHAT,
-            autocompletion=partial(_completed, [*Version, "all"]),
+            autocompletion=_complete_versions,
         ),
     ] = "all",
     der: Annotated[

@@ -95,7 +95,7 @@ class Run:
                         case Endpoint():
                             await engine.submit(item)
                         case Rejection(reason=reason):
-                            self.summary.rejected[reason] += 1
+                            self.summary.rejected[reason.value] += 1
                             self._sink.put(self._recorder.rejected(item))
                     await self._sink.room()
         except (InputError, NoNameServersError) as error:

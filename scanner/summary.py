@@ -24,7 +24,7 @@ class Summary:
     def note_endpoint(self, record: dict[str, Any]) -> None:
         """Count an endpoint's record."""
         service = record["service"]
-        self.statuses[record["status"]] += 1
+        self.statuses[record["status"].value] += 1
         self._by_service[service, record["status"]] += 1
         for version, entry in (record["versions"] or {}).items():
             self._versions[service, version, entry["verdict"]] += 1

@@ -26,6 +26,7 @@ CACHE_NAMES = 10_000  # about 1 KB each; repeated names are mostly near one anot
 MIN_TTL_S = 5.0  # a TTL of 0 is still one answer for all who wait for it
 MAX_TTL_S = 3600.0
 FAILURE_TTL_S = 30.0  # RFC 9520 §3.2: at least 1 second and at most 5 minutes
+DNS_PORT = 53
 RESOLV_CONF = "/etc/resolv.conf"
 
 _LOOPBACK: tuple[Address, ...] = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
@@ -130,8 +131,10 @@ class Resolver:
 
 def _server_text(server: str | dns.nameserver.Nameserver) -> str:
     if isinstance(server, dns.nameserver.AddressAndPortNameserver):
-        return f"[{server.address}]:{server.port}" if ":" in server.address else f"{server.address}:{server.port}"
-    return str(server)
+        address, port = server.address, server.port
+    else:
+        address, port = str(server), DNS_PORT  # as resolv.conf has it
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The certificates that the servers present: a root, an intermediate, and one leaf for each row of the table below.
 
-Made anew for each run, in the run's own directory, with fixed dates and serial numbers, so that the truth can be written down.
+Made anew for each run, in the run's own directory, with fixed dates and serial numbers, so that the truth can be
+written down.
 """
 
 from dataclasses import dataclass

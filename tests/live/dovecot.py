@@ -1,7 +1,7 @@
 """Dovecot: IMAP and POP3, with TLS demanded before a login, with it optional, and without TLS.
 
-It holds a connection from its own address for safe and lets it log in without TLS. The scanner comes from 127.0.0.1, the
-listeners are at other addresses, so that is no matter here.
+It holds a connection from its own address for safe and lets it log in without TLS. The scanner comes from 127.0.0.1,
+the listeners are at other addresses, so that is no matter here.
 """
 
 from collections.abc import Sequence
@@ -93,7 +93,7 @@ TRUST_ONLY_TLS = "disable_plaintext_auth = yes\n"
 TRUST_ANYBODY = "disable_plaintext_auth = no\n"
 
 # It closes the connection of whoever asks for a version that is switched off, without an alert.
-CLOSED = dict.fromkeys(VERSIONS, {"evidence": "closed"})
+CLOSED: Truth = {version: {"evidence": "closed"} for version in VERSIONS}
 MODERN = spoken_by_openssl("TLSv1.2", "TLSv1.3", others=CLOSED)
 OLD = spoken_by_openssl("TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3", others=CLOSED)
 

@@ -68,8 +68,8 @@ SERVERS = (
             leaf=WEB,
         ),
     ),
-    # The hello shares x25519 alone, so that a HelloRetryRequest comes. That GnuTLS refuses TLS 1.2 with alert 40 where it
-    # refuses all below with 70 proves nothing to us.
+    # The hello shares x25519 alone, so that a HelloRetryRequest comes. GnuTLS refuses TLS 1.2 with alert 40, and what
+    # is below with 70: the 40 proves nothing to us.
     gnutls(
         "gnutls-secp384r1",
         "NORMAL:-VERS-ALL:+VERS-TLS1.3:-GROUP-ALL:+GROUP-SECP384R1",

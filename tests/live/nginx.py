@@ -22,13 +22,18 @@ http {{
 
   server {{ listen 127.77.3.1:443 ssl; ssl_protocols TLSv1.2 TLSv1.3; {web} {web_rsa} }}
   server {{ listen [::1]:20440 ssl;    ssl_protocols TLSv1.2 TLSv1.3; {web_rsa} }}
-  server {{ listen 127.77.3.2:443 ssl; ssl_protocols TLSv1 TLSv1.1 TLSv1.2 TLSv1.3; ssl_ciphers ALL:@SECLEVEL=0; {web_rsa} }}
+  server {{
+    listen 127.77.3.2:443 ssl;
+    ssl_protocols TLSv1 TLSv1.1 TLSv1.2 TLSv1.3;
+    ssl_ciphers ALL:@SECLEVEL=0;
+    {web_rsa}
+  }}
   server {{ listen 127.77.3.3:443 ssl; ssl_protocols TLSv1.3; {web} }}
-  server {{ listen 127.77.3.4:443 ssl; server_name first.live.test;  ssl_protocols TLSv1.2; {first} }}
-  server {{ listen 127.77.3.4:443 ssl; server_name second.live.test; {second} }}
+  server {{ listen 127.77.3.4:443 ssl; ssl_protocols TLSv1.2; server_name first.live.test;  {first} }}
+  server {{ listen 127.77.3.4:443 ssl; ssl_protocols TLSv1.2; server_name second.live.test; {second} }}
   server {{ listen 127.77.3.5:443; }}
   server {{ listen 127.77.3.6:443 ssl default_server; ssl_protocols TLSv1.2 TLSv1.3; ssl_reject_handshake on; }}
-  server {{ listen 127.77.3.6:443 ssl; server_name web.live.test; {web} }}
+  server {{ listen 127.77.3.6:443 ssl; ssl_protocols TLSv1.2 TLSv1.3; server_name web.live.test; {web} }}
 }}
 """
 

@@ -31,8 +31,8 @@ SUITE = {"cipher": "TLS_RSA_WITH_AES_128_CBC_SHA", "cipher_id": "0x002f"}
 GCM = {"cipher": "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "cipher_id": "0xc02f"}
 CHACHA = {"cipher": "TLS_CHACHA20_POLY1305_SHA256", "cipher_id": "0x1303"}
 MODERN = spoken_by_openssl("TLSv1.2", "TLSv1.3")
-# Debian's OpenSSL takes TLS 1.0 for allowed unless it is told a lowest version, and then finds no signature algorithm for
-# it at its security level 2. An alert 80 proves nothing about the version.
+# Debian's OpenSSL takes TLS 1.0 for allowed unless it is told a lowest version, and then finds no signature algorithm
+# for it at its security level 2. An alert 80 proves nothing about the version.
 UNSURE = {"verdict": "unknown"} | alert("internal_error")
 UNTOLD = merged(MODERN, {"TLSv1.0": UNSURE, "TLSv1.1": UNSURE})
 

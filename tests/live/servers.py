@@ -1,13 +1,13 @@
 """Real servers for the scanner to meet: what one is, how it is started, and how it is stopped again.
 
 A `Server` is a program with a configuration of its own and the `Listener`s that it opens. A listener is a line of the
-scan's input together with the truth: the part of its record that is known beforehand, as nested dicts with the record's own
-field names. To add one, write both into the module of that program (or into a new one, named in `fleet.py`):
+scan's input together with the truth: the part of its record that is known beforehand, as nested dicts with the record's
+own field names. To add one, write both into the module of that program (or into a new one, named in `fleet.py`):
 
     openssl(
         "openssl-tls1.3-only",
         ["-tls1_3"],
-        Listener("web.live.test", "127.77.5.9", 443, "https", {"status": "tls", "versions": speaks("TLSv1.3")}, leaf=WEB),
+        Listener("web.live.test", "127.77.5.9", 443, "tls", {"status": "tls", "versions": speaks("TLSv1.3")}, leaf=WEB),
     )
 """
 
@@ -18,9 +18,10 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.live.certificates import Certificates, Leaf
 
@@ -28,7 +29,7 @@ START_WITHIN_S = 20.0
 STOP_WITHIN_S = 5.0
 LOG_LINES_SHOWN = 15
 
-Truth = Mapping[str, object]
+Truth = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A program. `configure` writes what it needs into the directory and returns the command, which must not daemonize."""
+    """A program. `configure` writes what it needs into the directory; its command must stay in the foreground."""
 
     name: str
     configure: Callable[[Path, Certificates], Sequence[str | Path]]
@@ -74,12 +75,12 @@ def lower(version: str) -> Truth:
     return {"evidence": "lower_version", "answered": version}
 
 
-# How OpenSSL 3 refuses a version that is switched off. SSLv3 is not in Debian's build at all, and SSLv3 knows no alert 70.
+# How OpenSSL 3 refuses a version that is switched off. Debian's build has no SSLv3 at all, and SSLv3 no alert 70.
 BY_OPENSSL: Truth = dict.fromkeys(VERSIONS, alert("protocol_version")) | {"SSLv3": alert("handshake_failure")}
 
 
-def speaks(*versions: str, others: Truth | None = None, known: Truth | None = None) -> dict[str, Truth]:
-    """`versions` of a server that speaks exactly these. `others`: how it refuses the rest; `known`: what else is certain."""
+def speaks(*versions: str, others: Truth | None = None, known: Truth | None = None) -> Truth:
+    """`versions` of a server that speaks just these. `others`: how it refuses the rest; `known`: what else is sure."""
     refusals, facts = others or {}, known or {}
     spoken: Truth = {"verdict": "yes", "evidence": "server_hello"}
     return {
@@ -90,9 +91,9 @@ def speaks(*versions: str, others: Truth | None = None, known: Truth | None = No
     }
 
 
-def spoken_by_openssl(*versions: str, others: Truth = BY_OPENSSL, known: Truth | None = None) -> dict[str, Truth]:
+def spoken_by_openssl(*versions: str, others: Truth = BY_OPENSSL, known: Truth | None = None) -> Truth:
     """The same for OpenSSL 3: its refusals, its downgrade sentinels (RFC 8446 §4.1.3), and its favourite group."""
-    certain: dict[str, Truth] = {"TLSv1.3": {"group": "x25519", "group_id": "0x001d"}} if "TLSv1.3" in versions else {}
+    certain: Truth = {"TLSv1.3": {"group": "x25519", "group_id": "0x001d"}} if "TLSv1.3" in versions else {}
     for version in versions:
         if version == "TLSv1.2" and "TLSv1.3" in versions:
             certain[version] = {"flags": ["tls13_hint"]}
@@ -123,16 +124,16 @@ def failed(alert_name: str) -> Truth:
     }
 
 
-def merged(truth: Truth, more: object) -> dict[str, object]:
+def merged(truth: Truth, more: Truth | None) -> Truth:
     """Both, one level into the other; `more` has the last word."""
     result = dict(truth)
-    for name, value in more.items() if isinstance(more, Mapping) else ():
+    for name, value in (more or {}).items():
         inner = result.get(name)
-        result[name] = merged(inner, value) if isinstance(inner, Mapping) and isinstance(value, Mapping) else value
+        result[name] = merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
     return result
 
 
-class DidNotStart(Exception):
+class NotStartedError(Exception):
     """A server ended, or did not listen in time."""
 
 
@@ -149,9 +150,11 @@ class Running:
         for listener in self.server.listeners:
             while not takes_connections(listener):
                 if self.process.poll() is not None:
-                    raise DidNotStart(f"{self.server.name} ended with {self.process.returncode}:\n{self.end_of_log()}")
+                    raise NotStartedError(
+                        f"{self.server.name} ended with {self.process.returncode}:\n{self.end_of_log()}"
+                    )
                 if time.monotonic() > deadline:
-                    raise DidNotStart(f"{self.server.name} does not listen for {listener.id}:\n{self.end_of_log()}")
+                    raise NotStartedError(f"{self.server.name} does not listen for {listener.id}:\n{self.end_of_log()}")
                 time.sleep(0.02)
 
     def ask_to_stop(self) -> None:
@@ -207,7 +210,7 @@ class Fleet:
     def _start(self) -> None:
         taken = [listener.id for server in self.servers for listener in server.listeners if takes_connections(listener)]
         if taken:
-            raise DidNotStart(f"somebody listens there already, perhaps left by a killed run: {', '.join(taken)}")
+            raise NotStartedError(f"somebody listens there already, perhaps left by a killed run: {', '.join(taken)}")
         for server in self.servers:
             self.running.append(self._started(server))
         deadline = time.monotonic() + START_WITHIN_S
@@ -244,5 +247,5 @@ def words(command: Sequence[str | Path]) -> list[str]:
     """The command with its program found, in sbin as well: a plain user's PATH, or a CI's, may lack it."""
     program = shutil.which(command[0], path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin")
     if program is None:
-        raise DidNotStart(f"{command[0]} is not installed: run tests/live/install")
+        raise NotStartedError(f"{command[0]} is not installed: run tests/live/install")
     return [program, *map(str, command[1:])]

@@ -1,11 +1,11 @@
-"""A server for SSLv3, which today's OpenSSL and GnuTLS no longer have: `sslv3_server.py ADDRESS PORT HIGHEST CHAIN KEY`."""
+"""A server for SSLv3, which OpenSSL and GnuTLS no longer have: `sslv3_server.py ADDRESS PORT HIGHEST CHAIN KEY`."""
 
 import sys
 import threading
 from pathlib import Path
 from socket import create_server, socket
 
-from tlslite.api import HandshakeSettings, TLSConnection, X509CertChain, parsePEMKey
+from tlslite.api import HandshakeSettings, TLSConnection, X509CertChain, parsePEMKey  # type: ignore[import-untyped]
 
 ENTRY = {"SSLv3": (3, 0), "TLSv1.0": (3, 1)}
 WAIT_S = 10.0

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.live.conftest import TLSWEEP, Scan
 from tests.live.fleet import LISTENERS
+from tests.live.scan import TLSWEEP, Scan
 from tests.live.servers import Listener, merged
 
 UPGRADED = {"smtp", "submission", "imap", "pop3"}
 
-# Facts that the scanner does not look for yet, and leaves null. Whoever teaches it one takes the line out: the last test
-# of this file insists on it.
+# Facts that the scanner does not look for yet, and leaves null. Whoever teaches it one takes the line out: the last
+# test of this file insists on it.
 NOT_YET = {
     "tls.client_certificate",
     "certificate.trusted",
@@ -67,7 +67,9 @@ def record_of(listener: Listener, scan: Scan) -> dict[str, Any]:
     return found[0]
 
 
-@pytest.mark.parametrize(("number", "listener"), enumerate(LISTENERS), ids=[listener.id for listener in LISTENERS])
+@pytest.mark.parametrize(
+    ("number", "listener"), list(enumerate(LISTENERS)), ids=[listener.id for listener in LISTENERS]
+)
 def test_the_record_tells_the_truth(number: int, listener: Listener, scan: Scan) -> None:
     """Every fact that is known of a server stands in its one record."""
     record = record_of(listener, scan)

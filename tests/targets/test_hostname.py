@@ -22,7 +22,7 @@ from targets.target import TargetError
         ("Bücher.example", "xn--bcher-kva.example"),
         ("_smtp.bücher.example", "_smtp.xn--bcher-kva.example"),
         ("例え。テスト", "xn--r8jz45g.xn--zckzah"),
-        ("ｅｘａｍｐｌｅ.org", "example.org"),
+        ("\uff45\uff58\uff41\uff4d\uff50\uff4c\uff45.org", "example.org"),
         ("straße.example", "xn--strae-oqa.example"),
         (f"{'a' * 63}.example", f"{'a' * 63}.example"),
         ("a." * 126 + "a", "a." * 126 + "a"),
@@ -50,7 +50,7 @@ def test_names(written: str, name: str) -> None:
         ("exa$mple.org", "'$'"),
         ("example.123", "all digits"),
         ("999.1.2.3", "all digits"),
-        ("１９２.0.2.1", "all digits"),
+        ("\uff11\uff19\uff12.0.2.1", "all digits"),
         (f"{'a' * 64}.example", "64 characters"),
         ("a." * 126 + "aa", "254 characters"),
         ("ü" * 2000, "at most 253"),
@@ -69,10 +69,9 @@ def test_a_canonical_name_stays_as_it_is(written: str) -> None:
     """Any text is a name that is its own canonical form, or is refused."""
     try:
         name = canonical_name(written)
-    except TargetError as why:
-        assert str(why)
-    else:
-        assert canonical_name(name) == name
-        assert name.isascii()
-        assert 0 < len(name) <= 253
-        assert all(0 < len(label) <= 63 for label in name.split("."))
+    except TargetError:
+        return
+    assert canonical_name(name) == name
+    assert name.isascii()
+    assert 0 < len(name) <= 253
+    assert all(0 < len(label) <= 63 for label in name.split("."))
