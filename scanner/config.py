@@ -28,6 +28,7 @@ class Config:
     limits: Limits = field(default_factory=Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)
     hello_name: str | None = None  # None: the address literal of each connection
+    handshake: bool = True  # the full one, besides the versions
     der: bool = False
     progress: bool = True
 

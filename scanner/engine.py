@@ -60,10 +60,13 @@ class Engine:
         versions: tuple[Version, ...],
         limits: Limits,
         clock: Callable[[], float] = wall_clock,
+        *,
+        handshake: bool = True,
     ) -> None:
         self._ask = ask
         self._on_over = on_over
         self._versions = versions
+        self._handshake = handshake
         self._most = limits.endpoints or inf
         self._schedule: Schedule[tuple[Interview, Question]] = Schedule(limits)
         self._clock = clock
@@ -91,7 +94,7 @@ class Engine:
         """Take an endpoint; waits while as many as may be are in flight."""
         while len(self._interviews) >= self._most:
             await self._changed.wait()
-        interview = Interview(endpoint, self._versions)
+        interview = Interview(endpoint, self._versions, handshake=self._handshake)
         self._interviews.add(interview)
         self.tally.taken += 1
         self._queue(interview, interview.begin())

@@ -16,11 +16,12 @@ FIRST_CHOICE = (Version.TLS1_2, Version.TLS1_3, Version.TLS1_1, Version.TLS1_0, 
 class Interview:
     """The questions to one endpoint, and its answers in the order in which they came."""
 
-    __slots__ = ("answers", "asked", "connections", "endpoint", "error", "versions")
+    __slots__ = ("answers", "asked", "connections", "endpoint", "error", "handshake", "versions")
 
-    def __init__(self, endpoint: Endpoint, versions: tuple[Version, ...]) -> None:
+    def __init__(self, endpoint: Endpoint, versions: tuple[Version, ...], *, handshake: bool = True) -> None:
         self.endpoint = endpoint
         self.versions = versions
+        self.handshake = handshake  # shall the full handshake be asked for too?
         self.answers: list[Answer] = []
         self.asked = 0
         self.connections = 0  # begun; the engine counts them
@@ -60,7 +61,9 @@ class Interview:
 
     def _rest(self) -> list[Question]:
         asked = {answer.question for answer in self.answers}
-        every: list[Question] = [*(OfferVersion(version) for version in reversed(self.versions)), Negotiate()]
+        every: list[Question] = [OfferVersion(version) for version in reversed(self.versions)]
+        if self.handshake:
+            every.append(Negotiate())
         return [question for question in every if question not in asked]
 
 

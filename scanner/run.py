@@ -57,7 +57,9 @@ class Run:
         expander = Expander(Exclusions(config.allow, config.block), Seen(), self._resolver)
         self._source = Source(config.services, expander, targets=config.targets, inputs=config.inputs)
         self._sink = Sink(descriptor)
-        self._engine = Engine(self._ask, self._over, config.versions, self.config.limits)
+        self._engine = Engine(
+            self._ask, self._over, config.versions, self.config.limits, handshake=config.handshake
+        )
         self._started = wall_clock()
         self._recorder = Recorder(new_run_id(self._started), der=config.der)
         self._unusable = False

@@ -43,6 +43,10 @@ class Leaf:
         """Is it valid on the day of the test?"""
         return _time(self.not_before) <= datetime.now(UTC) <= _time(self.not_after)
 
+    def covers(self, host: str) -> bool:
+        """Is it for this host (RFC 9525 §6.3: a wildcard stands for one whole label)?"""
+        return host in self.names or f"*.{host.partition('.')[2]}" in self.names
+
     @property
     def serial(self) -> int:
         """Sixteen bytes; the first is 0a, so that a lost leading zero shows."""
@@ -97,8 +101,8 @@ class Certificates:
         """`tls.chain` of a server that presents this leaf."""
         return [sha256(certificate.public_bytes(Encoding.DER)).hexdigest() for certificate in self.chains[leaf]]
 
-    def facts(self, leaf: Leaf, host: str | None) -> dict[str, object]:
-        """`certificate` of a server that presents this leaf to someone who asked for this host."""
+    def facts(self, leaf: Leaf) -> dict[str, object]:
+        """`certificate` of a server that presents this leaf, but for what depends on who asks."""
         certificate = self.chains[leaf][0]
         public = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         self_signed = leaf.issuer is Issuer.SELF
@@ -122,14 +126,8 @@ class Certificates:
             "signature_oid": "1.2.840.113549.1.1.11" if signed_by_rsa else "1.2.840.10045.4.3.2",
             "self_signed": self_signed,
             "time_valid": leaf.time_valid,
-            "trusted": False,  # nobody's trust store has the root of this run
-            "name_matches": None if host is None else _matches(leaf, host),
             "parse_error": None,
         }
-
-
-def _matches(leaf: Leaf, host: str) -> bool:
-    return host in leaf.names or f"*.{host.partition('.')[2]}" in leaf.names
 
 
 def _time(text: str) -> datetime:

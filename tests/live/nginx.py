@@ -21,7 +21,7 @@ http {{
   scgi_temp_path {directory}/scgi;
 
   server {{ listen 127.77.3.1:443 ssl; ssl_protocols TLSv1.2 TLSv1.3; {web} {web_rsa} }}
-  server {{ listen [::1]:20440 ssl;    ssl_protocols TLSv1.2 TLSv1.3; {web_rsa} }}
+  server {{ listen [::1]:20440 ssl http2; ssl_protocols TLSv1.2 TLSv1.3; {web_rsa} }}
   server {{
     listen 127.77.3.2:443 ssl;
     ssl_protocols TLSv1 TLSv1.1 TLSv1.2 TLSv1.3;
@@ -37,11 +37,17 @@ http {{
 }}
 """
 
-MODERN: Truth = {"status": "tls", "starttls": None, "versions": spoken_by_openssl("TLSv1.2", "TLSv1.3"), "tls": TLS13}
+HTTP11 = {"alpn": "http/1.1"}
+MODERN: Truth = {
+    "status": "tls",
+    "starttls": None,
+    "versions": spoken_by_openssl("TLSv1.2", "TLSv1.3"),
+    "tls": TLS13 | HTTP11,
+}
 OLD: Truth = {
     "status": "tls",
     "versions": spoken_by_openssl("TLSv1.0", "TLSv1.1", "TLSv1.2", "TLSv1.3"),
-    "tls": TLS13,
+    "tls": TLS13 | HTTP11,
 }
 
 
@@ -50,7 +56,7 @@ def tls12(cipher: str, cipher_id: str) -> Truth:
     return {
         "status": "tls",
         "versions": spoken_by_openssl("TLSv1.2"),
-        "tls": TLS13 | {"version": "TLSv1.2", "cipher": cipher, "cipher_id": cipher_id},
+        "tls": TLS13 | HTTP11 | {"version": "TLSv1.2", "cipher": cipher, "cipher_id": cipher_id},
     }
 
 
@@ -73,14 +79,14 @@ REJECTED: Truth = {
 }
 LISTENERS = (
     Listener("web.live.test", "127.77.3.1", 443, "https", MODERN, leaf=WEB),
-    Listener("a.web.live.test", "::1", 20440, "https", MODERN, leaf=WEB_RSA),
+    Listener("a.web.live.test", "::1", 20440, "https", merged(MODERN, {"tls": {"alpn": "h2"}}), leaf=WEB_RSA),
     Listener("web.live.test", "127.77.3.2", 443, "https", OLD, leaf=WEB_RSA),
     Listener(
         "web.live.test",
         "127.77.3.3",
         443,
         "https",
-        {"status": "tls", "versions": spoken_by_openssl("TLSv1.3"), "tls": TLS13},
+        {"status": "tls", "versions": spoken_by_openssl("TLSv1.3"), "tls": TLS13 | HTTP11},
         leaf=WEB,
     ),
     Listener(

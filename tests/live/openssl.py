@@ -7,7 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.live.certificates import SELF_SIGNED, WEB, WEB_RSA, Certificates, Issuer
-from tests.live.servers import BY_OPENSSL, TLS13, Listener, Server, alert, failed, lower, merged, spoken_by_openssl
+from tests.live.servers import (
+    BY_OPENSSL,
+    TLS13,
+    Listener,
+    NotYet,
+    Server,
+    alert,
+    failed,
+    lower,
+    merged,
+    spoken_by_openssl,
+)
 
 
 def openssl(name: str, options: Sequence[str], listener: Listener) -> Server:
@@ -98,7 +109,7 @@ SERVERS = (
             "127.77.5.4",
             443,
             "https",
-            {"status": "tls", "versions": MODERN, "tls": TLS13 | {"client_certificate": "requested"}},
+            {"status": "tls", "versions": MODERN, "tls": TLS13 | {"client_certificate": NotYet("requested")}},
             leaf=WEB,
         ),
     ),
@@ -111,7 +122,11 @@ SERVERS = (
             "127.77.5.5",
             443,
             "https",
-            {"status": "tls", "versions": MODERN, "tls": {"version": "TLSv1.3", "client_certificate": "required"}},
+            {
+                "status": "tls",
+                "versions": MODERN,
+                "tls": {"version": "TLSv1.3", "client_certificate": NotYet("required")},
+            },
             leaf=WEB,
         ),
     ),
@@ -127,11 +142,10 @@ SERVERS = (
             {
                 "status": "tls",
                 "versions": spoken_by_openssl("TLSv1.2"),
-                "tls": merged(
-                    failed("handshake_failure"), {"client_certificate": "required", "certificate_from": "message"}
-                ),
+                "tls": merged(failed("handshake_failure"), {"client_certificate": NotYet("required")}),
             },
             leaf=WEB,
+            handshake=False,
         ),
     ),
     openssl(

@@ -1,11 +1,11 @@
-"""tlslite-ng, in Python: the only one of these servers that still speaks SSLv3."""
+"""tlslite-ng, in Python: the only one of these servers that still speaks SSLv3, and a strict reader of hellos."""
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from tests.live.certificates import WEB_RSA, Certificates
-from tests.live.servers import Listener, Server, alert, failed, lower, merged, speaks
+from tests.live.servers import TLS13, VERSIONS, Listener, NotYet, Server, alert, failed, lower, speaks
 
 PROGRAM = Path(__file__).with_name("sslv3_server.py")
 
@@ -39,9 +39,10 @@ SERVERS = (
             {
                 "status": "tls",
                 "versions": speaks("SSLv3", others=OTHERS | dict.fromkeys(NEWER, lower("SSLv3"))),
-                "tls": merged(failed("protocol_version"), {"certificate_from": "message"}),
+                "tls": failed("protocol_version"),
             },
             leaf=WEB_RSA,
+            handshake=False,
         ),
     ),
     tlslite(
@@ -55,7 +56,24 @@ SERVERS = (
             {
                 "status": "tls",
                 "versions": speaks("SSLv3", "TLSv1.0", others=OTHERS | dict.fromkeys(NEWER, lower("TLSv1.0"))),
-                "tls": {"version": "TLSv1.0", "client_certificate": "none", "error": None},
+                "tls": {"version": "TLSv1.0", "client_certificate": NotYet("none"), "error": None},
+            },
+            leaf=WEB_RSA,
+        ),
+    ),
+    # In a hello that offers TLS 1.3 alone it objects to groups that RFC 8446 §4.2.7 says MUST NOT be offered there.
+    tlslite(
+        "sslv3-to-tls1.3",
+        "TLSv1.3",
+        Listener(
+            "web.live.test",
+            "127.77.6.3",
+            443,
+            "tls",
+            {
+                "status": "tls",
+                "versions": speaks(*VERSIONS[1:], others=OTHERS),
+                "tls": TLS13 | {"group": "x25519", "group_id": "0x001d"},
             },
             leaf=WEB_RSA,
         ),

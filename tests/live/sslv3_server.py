@@ -7,7 +7,7 @@ from socket import create_server, socket
 
 from tlslite.api import HandshakeSettings, TLSConnection, X509CertChain, parsePEMKey  # type: ignore[import-untyped]
 
-ENTRY = {"SSLv3": (3, 0), "TLSv1.0": (3, 1)}
+NUMBERS = {"SSLv3": (3, 0), "TLSv1.0": (3, 1), "TLSv1.1": (3, 2), "TLSv1.2": (3, 3), "TLSv1.3": (3, 4)}
 WAIT_S = 10.0
 
 
@@ -17,9 +17,9 @@ def main(address: str, port: str, highest: str, chain_file: str, key_file: str) 
     chain.parsePemList(Path(chain_file).read_text())
     key = parsePEMKey(Path(key_file).read_text(), private=True)
     settings = HandshakeSettings()
-    settings.minVersion = ENTRY["SSLv3"]
-    settings.maxVersion = ENTRY[highest]
-    settings.versions = [ENTRY[highest]]  # what it looks for in `supported_versions`
+    settings.minVersion = NUMBERS["SSLv3"]
+    settings.maxVersion = NUMBERS[highest]
+    settings.versions = [number for number in NUMBERS.values() if number <= NUMBERS[highest]][::-1]  # best first
     with create_server((address, int(port)), backlog=64) as listener:
         while True:
             connection, _ = listener.accept()

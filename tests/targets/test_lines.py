@@ -121,7 +121,7 @@ async def test_compressed_standard_input(content: bytes, why: str) -> None:
 
 def test_paths_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A path that is missing, a directory, or not permitted is named with its reason."""
-    with pytest.raises(InputError, match="missing.txt: no such file or directory"):
+    with pytest.raises(InputError, match=r"missing\.txt: no such file or directory"):
         check_readable(["-", str(tmp_path / "missing.txt")])
     with pytest.raises(InputError, match="it is a directory"):
         check_readable([str(tmp_path)])
@@ -133,7 +133,7 @@ def test_paths_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 async def test_files_that_vanish(tmp_path: Path) -> None:
     """A file that cannot be opened when its turn comes is an error of the input, with its name."""
-    with pytest.raises(InputError, match="gone.txt: no such file"):
+    with pytest.raises(InputError, match=r"gone\.txt: no such file"):
         await read(str(tmp_path / "gone.txt"))
     with pytest.raises(InputError, match="is a directory"):
         await read(str(tmp_path))

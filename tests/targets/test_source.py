@@ -1,0 +1,242 @@
+"""Command line, files and pipes → one stream, with the fate of every line counted."""
+
+import os
+from collections.abc import Sequence
+from ipaddress import IPv4Address
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from targets.exclude import Exclusions
+from targets.expand import Expander, Item
+from targets.lines import InputError
+from targets.resolver import NoNameServersError, Resolution, Resolver
+from targets.seen import Seen
+from targets.services import services_named
+from targets.source import BATCH, Counts, Source
+from targets.target import Endpoint, Reason, Rejection
+from tests.peers.nameserver import Trouble, Zone, name_server
+
+ZONE: Zone = {f"mx{number}.example.org": {"A": ["1.1.1.1"]} for number in range(50)} | {
+    "silent.example.org": {"A": Trouble.SILENCE, "AAAA": Trouble.SILENCE}
+}
+
+
+def source_of(
+    *inputs: str | Path,
+    targets: Sequence[str] = (),
+    resolver: Resolver | None = None,
+    stdin: int = 0,
+    max_resolving: int = 256,
+    services: str = "smtp",
+) -> Source:
+    expander = Expander(Exclusions(), Seen(), resolver or Resolver(resolv_conf="/nonexistent"))
+    return Source(
+        services_named(services),
+        expander,
+        targets=targets,
+        inputs=list(map(str, inputs)),
+        stdin=stdin,
+        max_resolving=max_resolving,
+    )
+
+
+async def all_of(source: Source) -> list[Item]:
+    async with source.open() as stream:
+        return [item async for item in stream]
+
+
+def ids(items: Sequence[Item]) -> list[str]:
+    return [item.id for item in items if isinstance(item, Endpoint)]
+
+
+def test_counts_begin_at_zero() -> None:
+    """Before anything is read, nothing was."""
+    assert source_of().counts == Counts(0, 0, 0)
+
+
+async def test_everything_in_its_order(tmp_path: Path) -> None:
+    """The command line comes first, then each file with its own lines; origins say where from."""
+    one, two = tmp_path / "one.txt", tmp_path / "two.csv"
+    one.write_bytes(b"\xef\xbb\xbf# list\r\n1.1.1.2\r\n\r\n1.1.1.1\r\nbad name\r\n1.1.1.3")
+    two.write_text("address,tier\n1.1.1.4,gold\n")
+    source = source_of(one, two, targets=["1.1.1.1"])
+    items = await all_of(source)
+    assert ids(items) == [f"smtp://1.1.1.{host}:25" for host in (1, 2, 3, 4)]
+    assert [(item.origin.input, item.origin.line) for item in items] == [
+        ("1.1.1.1", None),
+        ("1.1.1.2", 2),
+        ("1.1.1.1", 4),
+        ("bad name", 5),
+        ("1.1.1.3", 6),
+        ("1.1.1.4,gold", 2),
+    ]
+    assert items[-1].origin.tags == {"tier": "gold"}
+    assert [item.reason for item in items if isinstance(item, Rejection)] == [Reason.DUPLICATE, Reason.INVALID]
+    assert source.counts == Counts(blank=3, expanded=4, rejected=2)
+    assert source.counts.lines == 9
+
+
+async def test_names_are_resolved_side_by_side(tmp_path: Path) -> None:
+    """Names go through the DNS together; every one of them arrives, and each line is counted."""
+    path = tmp_path / "names.txt"
+    path.write_text("".join(f"{name}\n" for name in ZONE) + "absent.example.org\n1.1.1.1\n")
+    async with name_server(ZONE) as server:
+        source = source_of(path, resolver=Resolver(server.servers, lifetime_s=0.3, attempt_s=0.2))
+        items = await all_of(source)
+    assert sorted(ids(items)) == sorted(
+        [f"smtp://mx{number}.example.org:25@1.1.1.1" for number in range(50)] + ["smtp://1.1.1.1:25"]
+    )
+    assert items[0].origin.input == "1.1.1.1"  # it waits for no name
+    assert sorted(item.reason for item in items if isinstance(item, Rejection)) == ["dns_timeout", "nxdomain"]
+    assert source.counts == Counts(blank=0, expanded=51, rejected=2)
+
+
+class SlowResolver(Resolver):
+    """Answers when it is told to, and notes how many names wait at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = trio.Event()
+        self.waiting = 0
+
+    async def resolve(self, name: str) -> Resolution:
+        self.waiting += 1
+        await self.go.wait()
+        self.waiting -= 1
+        return Resolution((IPv4Address("1.1.1.1"),))
+
+
+async def test_no_more_names_at_once_than_allowed() -> None:
+    """The next name waits for its turn; what was found before does not wait for it."""
+    resolver = SlowResolver()
+    targets = ["1.1.1.1", *(f"mx{number}.example.org" for number in range(10)), "1.1.1.2"]
+    async with source_of(targets=targets, resolver=resolver, max_resolving=3).open() as stream:
+        first = await anext(stream)
+        await trio.testing.wait_all_tasks_blocked()
+        assert ids([first]) == ["smtp://1.1.1.1:25"]
+        assert resolver.waiting == 3
+        resolver.go.set()
+        assert len([item async for item in stream]) == 11
+
+
+async def test_a_consumer_that_stops_holds_up_the_reading() -> None:
+    """Nothing is read beyond what one consumer has taken, one batch, and one line."""
+    reading, writing = os.pipe()
+    os.write(writing, b"1.0.0.0/8\nnot a target\n")
+    os.close(writing)
+    source = source_of("-", stdin=reading)
+    async with source.open() as stream:
+        taken = [await anext(stream) for _ in range(3 * BATCH)]
+        await trio.testing.wait_all_tasks_blocked()
+        assert source.counts == Counts(expanded=1)
+    assert len(set(ids(taken))) == 3 * BATCH
+    os.close(reading)
+
+
+async def test_a_pipe_is_scanned_as_it_is_written() -> None:
+    """A line is an endpoint as soon as its newline is there, and leaving does not wait for the next."""
+    reading, writing = os.pipe()
+    async with source_of("-", stdin=reading).open() as stream:
+        os.write(writing, b"1.1.1.1\n1.1.")
+        assert ids([await anext(stream)]) == ["smtp://1.1.1.1:25"]
+        os.write(writing, b"1.2\n")
+        assert ids([await anext(stream)]) == ["smtp://1.1.1.2:25"]
+    os.close(writing)
+
+
+async def test_leaving_while_names_are_resolved() -> None:
+    """Leaving cancels the questions that are under way; their lines were not read to the end and do not count."""
+    source = source_of(targets=["mx.example.org"], resolver=SlowResolver())
+    async with source.open():
+        await trio.testing.wait_all_tasks_blocked()
+    assert source.counts.lines == 0
+
+
+async def test_cancelling_the_consumer() -> None:
+    """A deadline around the consumer ends it with the reading."""
+    reading, writing = os.pipe()
+    with trio.move_on_after(0.01) as scope:
+        await all_of(source_of("-", stdin=reading))
+    assert scope.cancelled_caught
+    os.close(writing)
+
+
+async def test_the_consumers_own_error() -> None:
+    """What the consumer raises comes out as it is, not in a group."""
+    with pytest.raises(KeyError):
+        async with source_of(targets=["1.0.0.0/8"]).open() as stream:
+            await anext(stream)
+            raise KeyError
+
+
+async def test_an_input_that_cannot_be_read(tmp_path: Path) -> None:
+    """What was read before is handed over, then the stream ends in the error."""
+    path = tmp_path / "one.txt"
+    path.write_text("1.1.1.1\n")
+    items = []
+    with pytest.raises(InputError, match="no such file"):
+        async with source_of(path, tmp_path / "gone.txt").open() as stream:
+            async for item in stream:
+                items.append(item)
+    assert ids(items) == ["smtp://1.1.1.1:25"]
+
+
+async def test_no_name_server() -> None:
+    """Without a name server, the first name ends the stream, and says what to do."""
+    with pytest.raises(NoNameServersError, match="--resolver"):
+        await all_of(source_of(targets=["1.1.1.1", "mx.example.org", "1.1.1.2"]))
+
+
+async def test_localhost_is_blocked_after_it_is_resolved() -> None:
+    """localhost needs no name server, and is loopback."""
+    (first, second) = await all_of(source_of(targets=["localhost"]))
+    assert isinstance(first, Rejection)
+    assert isinstance(second, Rejection)
+    assert [first.address, second.address] == ["127.0.0.1", "::1"]
+
+
+ANY_INPUT = st.lists(
+    st.one_of(
+        st.binary(max_size=40),
+        st.sampled_from(
+            [
+                b"",
+                b"# x",
+                b"1.1.1.1",
+                b"1.1.1.0/28",
+                b"10.0.0.1",
+                b"localhost",
+                b"host,address,a",
+                b"a.example,1.1.1.1,x",
+            ]
+        ),
+    ).map(lambda line: line.replace(b"\n", b"")),
+    max_size=8,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(ANY_INPUT, st.booleans())
+async def test_every_line_is_counted_once(tmp_path: Path, lines: list[bytes], is_ended: bool) -> None:
+    """Lines are blank, expanded or rejected, whatever they hold, and a rejected one has said why."""
+    path = tmp_path / "any.txt"
+    path.write_bytes(b"1.1.1.9\n" + b"\n".join(lines) + b"\n" * is_ended)
+    source = source_of(path, resolver=FoundNothing())
+    items = await all_of(source)
+    content = path.read_bytes()
+    assert source.counts.lines == content.count(b"\n") + (not content.endswith(b"\n"))
+    expanded = {item.origin.line for item in items if isinstance(item, Endpoint)}
+    rejected = {item.origin.line for item in items if isinstance(item, Rejection)} - expanded
+    assert (len(expanded), len(rejected)) == (source.counts.expanded, source.counts.rejected)
+
+
+class FoundNothing(Resolver):
+    """Every name is blocked."""
+
+    async def resolve(self, name: str) -> Resolution:
+        return await super().resolve("localhost")
