@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format live bench lock clean
+.PHONY: help setup demo test check format live bench bench-peers lock clean
 
 help:  ## List the verbs
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -38,6 +38,11 @@ live: setup  ## Scan real servers from Debian's packages (installs them; needs r
 
 bench: setup  ## Measure client CPU and memory against a yardstick of the same run
 	$(BIN)/python -m benchmarks
+
+bench-peers:  ## Install sslscan and sslyze for the benchmark's table (sslyze in .venv-peers)
+	.ci/make-venv $(PYTHON) .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check 'sslyze>=6.3,<7'
+	command -v sslscan >/dev/null || { apt-get update -qq && apt-get install -y -qq sslscan >/dev/null; }
 
 lock:  ## Renew requirements.lock from the ranges in pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

@@ -13,6 +13,7 @@ from targets.target import TargetError
 MAX_NAME = 253  # RFC 1035 §2.3.4: 255 octets on the wire, two of them for the first length and the root
 MAX_LABEL = 63  # RFC 1035 §2.3.4
 MAX_WRITTEN = 1024  # characters before mapping; mapping only shortens, and nobody's name is this long
+MAX_REASON = 200  # characters of a library's message that are passed on
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"(?:{_LABEL}\.)*(?!\d+\Z){_LABEL}")
@@ -44,7 +45,7 @@ def _a_labels(written: str) -> str:
         labels = idna.uts46_remap(written, std3_rules=False).split(".")
         return ".".join(label if label.isascii() else idna.alabel(label).decode() for label in labels)
     except idna.IDNAError as error:
-        raise TargetError(f"not an internationalised host name: {error}") from error
+        raise TargetError(f"not an internationalised host name: {str(error)[:MAX_REASON]}") from error
 
 
 def _what_is_wrong(name: str) -> str:

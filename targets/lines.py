@@ -61,7 +61,7 @@ def check_readable(paths: Iterable[str]) -> None:
     """Raise InputError for the first path that cannot be opened or holds no text. A pipe is not read for it."""
     for path in paths:
         try:
-            _check_stdin() if path == STDIN else _check_file(path)
+            os.fstat(0) if path == STDIN else _check_file(path)
         except OSError as error:
             raise InputError(path, None, _reason(error)) from error
 
@@ -95,10 +95,6 @@ async def blocks_of(path: str, stdin: int = 0) -> AsyncGenerator[bytes, None]:
 async def _opened(path: str) -> int:
     """A named pipe opens when somebody writes to it, which may be never."""
     return await to_thread.run_sync(os.open, path, os.O_RDONLY | os.O_CLOEXEC, abandon_on_cancel=True)
-
-
-def _check_stdin() -> None:
-    os.fstat(0)
 
 
 def _check_file(path: str) -> None:

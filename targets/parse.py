@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from targets.columns import Header, Record
-from targets.hostname import canonical_name
+from targets.hostname import MAX_REASON, canonical_name
 from targets.selection import Selection, port_number, service_named
 from targets.services import Service
 from targets.target import Address, Host, IPNetwork, Network, Origin, Reason, Rejection, Target, TargetError
@@ -192,9 +192,10 @@ def _address(place: str) -> Address:
 
 
 def _why_no_address(place: str, error: AddressValueError) -> str:
+    why = str(error)[:MAX_REASON]  # it quotes the place, which may be a whole line long
     if ":" in place:
-        return f"not an IPv6 address ({error}); with a port write [address]:port"
-    return f"not an IPv4 address ({error}), and not a host name (its last label is all digits)"
+        return f"not an IPv6 address ({why}); with a port write [address]:port"
+    return f"not an IPv4 address ({why}), and not a host name (its last label is all digits)"
 
 
 def _place_cell(cell: str) -> IPNetwork | None:

@@ -1,7 +1,7 @@
 """Which endpoints this run already has: each (host, address, port, service) is scanned once.
 
 Single endpoints are 64-bit keyed hashes in open-addressing tables of plain numbers: 12 to 24 bytes an endpoint, where
-a Python set of tuples takes 300. There are 256 small tables instead of a big one, so that growing holds neither the
+a Python set of tuples takes 240. There are 256 small tables instead of a big one, so that growing holds neither the
 whole table twice in memory nor the event loop for seconds. Two endpoints share a hash, and one is left out wrongly,
 with a probability of n² / 2^65: one in four thousand for a run of 100 million. The key is random, so that nobody
 can choose names that collide.

@@ -18,7 +18,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,6 @@ class Server:
     name: str
     configure: Callable[[Path, Certificates], Sequence[str | Path]]
     listeners: tuple[Listener, ...]
-    stop: Callable[[Path], Sequence[str | Path]] | None = None  # where SIGTERM to its process group is not enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +168,7 @@ class Running:
                 time.sleep(0.02)
 
     def ask_to_stop(self) -> None:
-        """SIGTERM to its process group, after the program's own way to be stopped where there is one."""
-        if self.server.stop and self.process.poll() is None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                command = words(self.server.stop(self.directory))
-                subprocess.run(
-                    command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=2 * STOP_WITHIN_S
-                )
+        """All of these programs end on SIGTERM, and so do their children."""
         self._signal(signal.SIGTERM)
 
     def make_sure_it_stopped(self) -> None:
@@ -222,8 +215,9 @@ class Fleet:
         taken = [listener.id for server in self.servers for listener in server.listeners if takes_connections(listener)]
         if taken:
             raise NotStartedError(f"somebody listens there already, perhaps left by a killed run: {', '.join(taken)}")
-        for server in self.servers:
-            self.running.append(self._started(server))
+        with uninterrupted():
+            for server in self.servers:
+                self.running.append(self._started(server))
         deadline = time.monotonic() + START_WITHIN_S
         for running in self.running:
             running.wait_until_it_listens(deadline)
@@ -239,11 +233,27 @@ class Fleet:
         return Running(server, directory, process)
 
     def _stop(self) -> None:
-        for running in self.running:
-            running.ask_to_stop()
-        for running in self.running:
-            running.make_sure_it_stopped()
-        self.running.clear()
+        with uninterrupted():
+            for running in self.running:
+                running.ask_to_stop()
+            for running in self.running:
+                running.make_sure_it_stopped()
+            self.running.clear()
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits until the block is over, so that it cannot come between a server's start and our note of it."""
+    came: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda number, _: came.append(number)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 def takes_connections(listener: Listener) -> bool:

@@ -285,6 +285,8 @@ ANY_LINE = st.one_of(
 
 
 @given(st.lists(ANY_LINE, max_size=4))
+@example([b"1." * 30_000, b"a:" * 30_000, b"a" * 60_000, b"9" * 60_000, b"a." * 20_000 + b"9" * 20_000])
+@example(["ü".encode() * 500, "a\ufffd".encode() * 200, b"x://" * 10_000, b"1.1.1.1/" + b"9" * 60_000])
 @example([b"host,address", b"\x00"])
 @example([b'host,"', b""])
 def test_any_line_is_answered(lines: list[bytes]) -> None:
@@ -297,6 +299,6 @@ def test_any_line_is_answered(lines: list[bytes]) -> None:
             assert not any(char < " " for char in answer.origin.input)
             assert len(answer.origin.input) <= 10 * MAX_INPUT_BYTES
         if isinstance(answer, Rejection):
-            assert answer.detail
+            assert 0 < len(answer.detail) < 500
         if isinstance(answer, Host | Network):
             assert all(1 <= port <= 65535 for _, port in answer.services)

@@ -1,0 +1,80 @@
+"""One measured scan, in a process of its own: the ordinary run, and what the operating system says that it cost.
+
+`python -m benchmarks.client '{"networks": "127.1.0.0/18", "port": 443, …}'` prints one JSON object.
+"""
+
+import json
+import os
+import resource
+import sys
+from dataclasses import dataclass
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from scanner.config import Config
+from scanner.connection import Timeouts
+from scanner.limits import Limits
+from scanner.run import Run
+from scanner.tls.names import versions_named
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What to scan: every address of some networks (with a space between them) on one port."""
+
+    networks: str
+    port: int
+    output: str
+    versions: str | None = None  # None: no raw hello
+    handshake: bool = False
+    endpoints: int = 2_000  # in flight
+    connections: int = 500
+    stop_after_s: float | None = None  # for scans of servers that never answer
+
+
+def main() -> None:
+    """Scan, and print the cost."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    print(json.dumps(measure(Work(**json.loads(sys.argv[1])))))
+
+
+def measure(work: Work) -> dict[str, Any]:
+    """CPU seconds of the run alone, without the start of Python; and the peak of memory, in bytes."""
+    config = Config(
+        targets=tuple(f"tls://{network}:{work.port}" for network in work.networks.split()),
+        versions=versions_named(work.versions) if work.versions else (),
+        handshake=work.handshake,
+        allow=(ip_network("127.0.0.0/8"),),
+        limits=Limits(work.endpoints, work.connections, rate=0, per_address=0, per_address_rate=0),
+        timeouts=Timeouts(connect_s=60, tls_s=60),
+        progress=False,
+    )
+    descriptor = os.open(work.output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    run = Run(config, descriptor)
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    trio.run(_scan, run, work.stop_after_s)
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    os.close(descriptor)
+    return {
+        "user_s": after.ru_utime - before.ru_utime,
+        "system_s": after.ru_stime - before.ru_stime,
+        "start_bytes": before.ru_maxrss * 1024,
+        "peak_bytes": _peak_bytes(),
+    }
+
+
+async def _scan(run: Run, stop_after_s: float | None) -> None:
+    with trio.move_on_after(stop_after_s if stop_after_s is not None else float("inf")):
+        await run.scan()
+
+
+def _peak_bytes() -> int:
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+
+
+if __name__ == "__main__":
+    main()
