@@ -1,7 +1,6 @@
 """What is measured, and how often: a figure is a median with its spread over repetitions."""
 
 import statistics
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -30,8 +29,3 @@ class Figure:
         """Each repetition in units of the yardstick of the same repetition."""
         ratios = tuple(mine / theirs for mine, theirs in zip(self.values, yardstick.values, strict=True))
         return Figure(name, "ratio", ratios, aim, self.failures, self.samples)
-
-
-def growth(name: str, small: Sequence[float], large: Sequence[float], aim: float) -> Figure:
-    """How much larger the second is, as a ratio minus one."""
-    return Figure(name, "ratio", tuple(b / a - 1 for a, b in zip(small, large, strict=True)), aim)

@@ -232,6 +232,9 @@ def _end_of(error: OSError) -> End:
     return End.TIMEOUT if error.errno == errno.ETIMEDOUT else End.RESET
 
 
+# After these, whoever is there does not know our words, or does not end its own.
+_NO_FAREWELL = (Verdict.PROTOCOL_MISMATCH, Verdict.LIMIT_EXCEEDED)
+
 Dial = Callable[[str, int, float, float], Awaitable[Wire]]
 OnStage = Callable[[Stage], None]
 
@@ -314,7 +317,7 @@ class Connection:
         if result.go_ahead:
             self._mark("upgrade")
             self._answer.early = dialogue.trailing_data
-        elif result.cause is None:  # it answered; a goodbye is in place
+        elif result.cause is None and result.verdict not in _NO_FAREWELL:  # it answered; a goodbye is in place
             await self._say(wire, spoken.farewell)
         return result.go_ahead
 
@@ -333,7 +336,8 @@ class Connection:
             self._answer.inside = await drive(within, inside, self._timeouts)
             if self._answer.inside.stopped is None:
                 await self._say(inside, spoken.farewell)
-        dialogue.tls.shutdown()
+        with contextlib.suppress(SSL.Error):  # what broke inside is closed already
+            dialogue.tls.shutdown()
         await self._say(wire, outgoing(dialogue.tls))
 
     async def _say(self, wire: Wire, data: bytes) -> None:

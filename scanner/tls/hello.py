@@ -50,7 +50,9 @@ SUITES: dict[Version, tuple[int, ...]] = {
 _OFFERED = {version: frozenset(suites) for version, suites in SUITES.items()}
 
 X25519 = 0x001D
-_GROUPS = _codes("001d 0017 0018 0019 001e 001a 001b 001c 0016 0015 0013 000e 000b 0100 0101 0102 0103 0104")
+_TLS13_GROUPS = _codes("001d 0017 0018 0019 001e 0100 0101 0102 0103 0104")
+# RFC 8446 §4.2.7 forbids these beside an offer of TLS 1.3, and tlslite-ng insists on it.
+_OLD_GROUPS = _codes("001a 001b 001c 0016 0015 0013 000e 000b")
 _SIGNATURE_ALGORITHMS = _codes(
     "0403 0804 0401 0503 0805 0501 0806 0601 0603 0809 080a 080b 0807 0808 0301 0303 0201 0203 0202 0402 0502"
 )
@@ -60,12 +62,16 @@ def _list(codes: tuple[int, ...]) -> bytes:
     return vector(b"".join(map(u16, codes)), 2)
 
 
-_COMMON = (
-    extension(Extension.EXTENDED_MASTER_SECRET, b"")
-    + extension(Extension.SUPPORTED_GROUPS, _list(_GROUPS))
-    + extension(Extension.EC_POINT_FORMATS, b"\x01\x00")
-    + extension(Extension.SESSION_TICKET, b"")
-)
+def _common_extensions(groups: tuple[int, ...]) -> bytes:
+    return (
+        extension(Extension.EXTENDED_MASTER_SECRET, b"")
+        + extension(Extension.SUPPORTED_GROUPS, _list(groups))
+        + extension(Extension.EC_POINT_FORMATS, b"\x01\x00")
+        + extension(Extension.SESSION_TICKET, b"")
+    )
+
+
+_COMMON = _common_extensions(_TLS13_GROUPS + _OLD_GROUPS)
 _SIGNATURES = extension(Extension.SIGNATURE_ALGORITHMS, _list(_SIGNATURE_ALGORITHMS))
 _TLS13_EXTENSIONS = (
     extension(Extension.SUPPORTED_VERSIONS, b"\x02\x03\x04")
@@ -79,7 +85,7 @@ _EXTENSIONS: dict[Version, bytes] = {
     Version.TLS1_0: _COMMON,
     Version.TLS1_1: _COMMON,
     Version.TLS1_2: _COMMON + _SIGNATURES,
-    Version.TLS1_3: _COMMON + _SIGNATURES + _TLS13_EXTENSIONS,
+    Version.TLS1_3: _common_extensions(_TLS13_GROUPS) + _SIGNATURES + _TLS13_EXTENSIONS,
 }
 _MIDDLES: dict[Version, bytes] = {  # from the end of the session id to the end of the compression methods
     version: _list(suites) + b"\x01\x00" for version, suites in SUITES.items()

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -89,6 +90,9 @@ def test_nothing_but_the_targets_is_recorded(scan: Scan) -> None:
     assert sorted(record["id"] for record in middle) == sorted(listener.id for listener in LISTENERS)
     assert len({record["run_id"] for record in scan.records}) == 1
     assert last["complete"] is True
+    counts = last["endpoints"]
+    assert (counts["taken"], counts["recorded"], counts["unfinished"]) == (len(LISTENERS), len(LISTENERS), 0)
+    assert counts["status"] == Counter(listener.truth["status"] for listener in LISTENERS)
 
 
 def test_records_keep_to_the_schema(scan: Scan) -> None:

@@ -136,10 +136,12 @@ class Wire:
                 self._arriving.append((self._since, turn.does))
             else:
                 self._speaker, self._speaks_after_s = turn.does, turn.after_s
+                if self._unheard:
+                    self._let_speak(self._unheard)
 
     def _let_speak(self, data: bytes) -> None:
         assert self._speaker is not None
-        due = trio.current_time() + self._speaks_after_s
+        due = max(self._since, trio.current_time()) + self._speaks_after_s
         try:
             if answer := self._speaker.hear(data):
                 self._arriving.append((due, answer))

@@ -1,0 +1,64 @@
+"""Every record that a test makes keeps to `schema.json`, whatever else the test looks at."""
+
+import functools
+import json
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from typing import Any
+
+import orjson
+import pytest
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
+
+from scanner.record import Recorder
+
+SCHEMA: dict[str, Any] = json.loads(files("scanner").joinpath("schema.json").read_text("utf-8"))
+MAKERS = ("run", "rejected", "endpoint")  # the methods of Recorder that make a record
+KINDS = {kind["$ref"].rpartition("/")[2] for kind in SCHEMA["oneOf"]}
+
+_FORMATS = Draft202012Validator.FORMAT_CHECKER
+_VALIDATOR = Draft202012Validator(SCHEMA, format_checker=_FORMATS)
+
+
+class InvalidRecordError(AssertionError):
+    """A record that breaks the contract of the output."""
+
+
+def validate(record: dict[str, Any]) -> None:
+    """Raise InvalidRecordError unless this record, read back from JSON, keeps to the schema."""
+    if not _VALIDATOR.is_valid(record):
+        raise InvalidRecordError(f"{_why(record)}\n{json.dumps(record)}")
+
+
+def _why(record: dict[str, Any]) -> str:
+    """What is wrong with it as a record of its own kind; that it is none of the others goes without saying."""
+    kind = "_".join(filter(None, (record.get("type"), record.get("event"))))
+    schema = {**SCHEMA, "oneOf": [{"$ref": f"#/$defs/{kind}"}]} if kind in KINDS else SCHEMA
+    error = best_match(Draft202012Validator(schema, format_checker=_FORMATS).iter_errors(record))
+    return f"{error.json_path}: {error.message}" if error else "it is of no kind"
+
+
+def as_written(record: dict[str, Any]) -> dict[str, Any]:
+    """The record as a reader of the output gets it."""
+    read: dict[str, Any] = orjson.loads(orjson.dumps(record))
+    return read
+
+
+@pytest.fixture(scope="session", autouse=True)
+def every_record_is_validated() -> Iterator[None]:
+    """Whatever Recorder makes is validated where it is made, so that the test that had it made fails."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in MAKERS:
+            patch.setattr(Recorder, name, _validated(getattr(Recorder, name)))
+        yield
+
+
+def _validated(make: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    @functools.wraps(make)
+    def made(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        record = make(*args, **kwargs)
+        validate(as_written(record))
+        return record
+
+    return made
