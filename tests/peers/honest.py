@@ -70,8 +70,9 @@ async def _smtp(session: _Session) -> None:
     async for line in session.lines():
         match line.upper().split():
             case ["EHLO", *_]:
-                offered = ["PIPELINING", *["STARTTLS"] * session.offers_tls, *["AUTH PLAIN LOGIN"] * session.offers_login]
-                await session.say("250-mail.example", *(f"250-{each}" for each in offered), "250 HELP")
+                tls, login = ["STARTTLS"] * session.offers_tls, ["AUTH PLAIN LOGIN"] * session.offers_login
+                offered = (f"250-{keyword}" for keyword in ["PIPELINING", *tls, *login])
+                await session.say("250-mail.example", *offered, "250 HELP")
             case ["STARTTLS"] if session.offers_tls:
                 await session.say(session.server.refusal or "220 2.0.0 Ready to start TLS")
                 if not session.server.refusal:

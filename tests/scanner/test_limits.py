@@ -1,0 +1,216 @@
+"""Permits: a simulation in which no clock runs, checked against what the limits promise."""
+
+import heapq
+from collections import defaultdict
+from copy import deepcopy
+from dataclasses import dataclass
+from math import inf, isclose
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scanner.limits import BURST_S, Limits, Schedule
+
+UNLIMITED = Limits(endpoints=0, connections=0, rate=0, per_address=0, per_address_rate=0)
+ADDRESSES = ("192.0.2.1", "192.0.2.2", "192.0.2.3")
+TINY_S = 1e-9  # what adding up seconds may be wrong by
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be done for an address: when it is pushed, and how long it takes."""
+
+    number: int
+    address: str
+    pushed: float
+    takes_s: float
+
+
+jobs = st.lists(
+    st.tuples(st.sampled_from(ADDRESSES), st.floats(0, 3), st.floats(0, 2)).filter(lambda job: job[2] >= 0),
+    max_size=25,
+).map(lambda rows: [Job(number, *row) for number, row in enumerate(sorted(rows, key=lambda row: row[1]))])
+limits = st.builds(
+    Limits,
+    connections=st.sampled_from([0, 1, 2, 5]),
+    rate=st.sampled_from([0, 1.0, 3.0, 7.5, 100.0, 1000.0]),
+    per_address=st.sampled_from([0, 1, 2]),
+    per_address_rate=st.sampled_from([0, 0.7, 1.0, 3.0, 100.0]),
+)
+
+
+class Simulation:
+    """Runs jobs through a schedule, from event to event: a push, an end, or the moment that the schedule names."""
+
+    def __init__(self, of: Limits, work: list[Job]) -> None:
+        self.limits = of
+        self.schedule: Schedule[Job] = Schedule(of)
+        self.work = work
+        self.starts: list[tuple[float, Job]] = []
+        self.now = 0.0
+        self.wakes = 0
+        self._ends: list[tuple[float, int, Job]] = []
+
+    def run(self) -> None:
+        """Until nothing more will ever happen."""
+        coming = list(self.work)
+        while True:
+            woken_at = self.schedule.wake_at()
+            until = min(coming[0].pushed if coming else inf, self._ends[0][0] if self._ends else inf, woken_at)
+            if until == inf:
+                return
+            self._look_early(until)
+            self.now = max(self.now, until)
+            self.wakes += woken_at == until
+            while coming and coming[0].pushed <= self.now:
+                job = coming.pop(0)
+                self.schedule.push(job.address, job, self.now)
+            while self._ends and self._ends[0][0] <= self.now:
+                self.schedule.done(heapq.heappop(self._ends)[2].address, self.now)
+            self._start()
+            assert self.schedule.wake_at() > self.now, "it would wake again and again"
+
+    def _start(self) -> None:
+        while job := self.schedule.pop(self.now):
+            self.starts.append((self.now, job))
+            heapq.heappush(self._ends, (self.now + job.takes_s, job.number, job))
+            self._check_permits()
+
+    def _check_permits(self) -> None:
+        active = [job.address for _, _, job in self._ends]
+        assert self.schedule.in_flight == len(active)
+        assert len(active) <= (self.limits.connections or inf)
+        most = self.limits.per_address or inf
+        assert all(active.count(address) <= most for address in active)
+
+    def _look_early(self, until: float) -> None:
+        """Between two events there is nothing to start: whoever waits for `wake_at` is never late."""
+        for part in (0.01, 0.5, 0.99):
+            moment = self.now + (until - self.now) * part
+            assert moment + TINY_S >= until or deepcopy(self.schedule).pop(moment) is None
+
+
+@given(limits, jobs)
+def test_the_limits_hold(of: Limits, work: list[Job]) -> None:
+    """However jobs come and go: every limit holds at every moment, every job starts, and nothing is left behind."""
+    simulation = Simulation(of, work)
+    simulation.run()
+    starts = simulation.starts
+    assert sorted(job.number for _, job in starts) == list(range(len(work)))
+    assert (len(simulation.schedule), simulation.schedule.in_flight) == (0, 0)
+    assert not simulation.schedule._lanes, "an address that nobody asks about any more is kept"
+    assert simulation.wakes <= 3 * len(work) + 1
+    _check_pauses(of, starts)
+    _check_rate(of, [when for when, _ in starts])
+    _check_order(starts)
+
+
+def _check_pauses(of: Limits, starts: list[tuple[float, Job]]) -> None:
+    """At least 1/rate seconds from one start to the next, address by address."""
+    last: dict[str, float] = {}
+    for when, job in starts:
+        if of.per_address_rate and job.address in last:
+            assert when - last[job.address] >= 1 / of.per_address_rate - TINY_S
+        last[job.address] = when
+
+
+def _check_rate(of: Limits, starts: list[float]) -> None:
+    """In every window there are no more starts than an even pace has, and what BURST_S lets ahead."""
+    if not of.rate:
+        return
+    for first, begin in enumerate(starts):
+        for last in range(first, len(starts)):
+            most = (starts[last] - begin + BURST_S) * of.rate + 1
+            assert last - first + 1 <= most + 1e-6
+
+
+def _check_order(starts: list[tuple[float, Job]]) -> None:
+    """Jobs of one address start in the order in which they came."""
+    numbers = defaultdict(list)
+    for _, job in starts:
+        numbers[job.address].append(job.number)
+    assert all(each == sorted(each) for each in numbers.values())
+
+
+@given(limits, jobs, st.integers(0, 25), st.floats(0, 3))
+def test_keep(of: Limits, work: list[Job], modulus: int, when: float) -> None:
+    """Jobs that are not wanted any more never start; all others do, also those that come later."""
+    simulation = Simulation(of, [job for job in work if job.pushed <= when])
+    for job in simulation.work:
+        simulation.schedule.push(job.address, job, job.pushed)
+    simulation.now = when
+    simulation._start()
+    begun = {job.number for _, job in simulation.starts}
+    unwanted = {job.number for job in simulation.work if job.number % (modulus + 1) == 0} - begun
+    simulation.schedule.keep(lambda job: job.number not in unwanted)
+    simulation.work = [job for job in work if job.pushed > when]
+    simulation.run()
+    assert {job.number for _, job in simulation.starts} == {job.number for job in work} - unwanted
+    assert not simulation.schedule._lanes
+
+
+def test_addresses_take_turns() -> None:
+    """A hundred jobs for one address do not keep another address waiting."""
+    schedule: Schedule[str] = Schedule(UNLIMITED)
+    for number in range(3):
+        schedule.push("192.0.2.1", f"a{number}", 0)
+    for address in ("192.0.2.2", "192.0.2.3"):
+        schedule.push(address, address[-1], 0)
+    assert [schedule.pop(0) for _ in range(6)] == ["a0", "2", "3", "a1", "a2", None]
+
+
+@pytest.mark.parametrize("rate", [7.0, 10.0, 333.0, 1000.0, 12_345.0])
+def test_an_even_pace(rate: float) -> None:
+    """A thousand addresses that wait start at the rate, from wake to wake, without a wake that starts nothing."""
+    schedule: Schedule[int] = Schedule(Limits(connections=0, rate=rate, per_address=0, per_address_rate=0))
+    for number in range(1_000):
+        schedule.push(str(number), number, 0)
+    now, started, wakes = 0.0, 0, 0
+    while True:
+        before = started
+        while schedule.pop(now) is not None:
+            started += 1
+        assert started > before
+        if started == 1_000:
+            break
+        wakes += 1
+        now = schedule.wake_at()
+    assert isclose(now, 999 / rate, abs_tol=BURST_S + 1 / rate)
+    assert wakes < 1_000
+
+
+def test_a_timer_that_is_late_catches_up_within_the_burst() -> None:
+    """After a pause of nothing to do, the pace starts anew: no credit is saved up beyond the burst."""
+    schedule: Schedule[int] = Schedule(Limits(connections=0, rate=100, per_address=0, per_address_rate=0))
+    for number in range(20):
+        schedule.push(str(number), number, 0)
+    for now in (0, 50):
+        burst = [job for job in iter(lambda: schedule.pop(now), None)]  # noqa: B023
+        assert len(burst) == BURST_S * 100 + 1
+
+
+def test_a_cooling_address_without_jobs_is_forgotten() -> None:
+    """The pause of an address outlives its last job, and not by more than itself."""
+    schedule: Schedule[str] = Schedule(Limits(per_address_rate=1))
+    schedule.push("192.0.2.1", "first", 0)
+    assert schedule.pop(0) == "first"
+    schedule.done("192.0.2.1", 0.25)
+    schedule.push("192.0.2.1", "second", 0.5)
+    assert (schedule.pop(0.5), schedule.wake_at(), schedule.pop(1.0)) == (None, 1.0, "second")
+    schedule.done("192.0.2.1", 1.25)
+    assert schedule.wake_at() == 2.0
+    assert schedule.pop(2.0) is None
+    assert not schedule._lanes
+    assert schedule.wake_at() == inf
+
+
+def test_a_full_house_waits_for_an_end_only() -> None:
+    """While every permit is taken, there is no moment to wake for."""
+    schedule: Schedule[str] = Schedule(Limits(connections=1, rate=1000, per_address_rate=0))
+    schedule.push("192.0.2.1", "first", 0)
+    schedule.push("192.0.2.2", "second", 0)
+    assert schedule.pop(0) == "first"
+    assert (schedule.pop(9), schedule.wake_at()) == (None, inf)
+    schedule.done("192.0.2.1", 9)
+    assert schedule.pop(9) == "second"
