@@ -131,8 +131,8 @@ def scan(
     targets: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[TARGET]...",
-            help="host, host:port, address, [[v6]]:port, network/len or service://host[[:port]].",
+            metavar="TARGET",
+            help="host, host:port, address, \\[v6]:port, network/len or service://host\\[:port].",
             show_default=False,
         ),
     ] = None,
@@ -207,41 +207,52 @@ def scan(
         ),
     ] = None,
     endpoints: Annotated[
-        int, typer.Option(min=0, help="Endpoints in flight.", rich_help_panel=_PACE)
+        int, typer.Option(min=0, metavar="N", help="Endpoints in flight.", rich_help_panel=_PACE)
     ] = _LIMITS.endpoints,
     connections: Annotated[
-        int, typer.Option(min=0, help="Connections in flight.", rich_help_panel=_PACE)
+        int, typer.Option(min=0, metavar="N", help="Connections in flight.", rich_help_panel=_PACE)
     ] = _LIMITS.connections,
     rate: Annotated[float, typer.Option(min=0, help="New connections a second.", rich_help_panel=_PACE)] = _LIMITS.rate,
     per_address: Annotated[
-        int, typer.Option(min=0, help="Connections in flight to one address.", rich_help_panel=_PACE)
+        int, typer.Option(min=0, metavar="N", help="Connections in flight to one address.", rich_help_panel=_PACE)
     ] = _LIMITS.per_address,
     per_address_rate: Annotated[
-        float, typer.Option(min=0, help="New connections a second to one address.", rich_help_panel=_PACE)
+        float, typer.Option(min=0, metavar="R", help="New connections a second to one address.", rich_help_panel=_PACE)
     ] = _LIMITS.per_address_rate,
     timeout_connect: Annotated[
-        float, typer.Option(min=0.001, help="For the TCP connection.", rich_help_panel=_PATIENCE)
+        float, typer.Option(min=0.001, metavar="S", help="For the TCP connection.", rich_help_panel=_PATIENCE)
     ] = _TIMEOUTS.connect_s,
     timeout_greeting: Annotated[
-        float, typer.Option(min=0.001, help="For the greeting; some servers hold it back.", rich_help_panel=_PATIENCE)
+        float,
+        typer.Option(
+            min=0.001, metavar="S", help="For the greeting; some servers hold it back.", rich_help_panel=_PATIENCE
+        ),
     ] = _TIMEOUTS.greeting_s,
     timeout_reply: Annotated[
-        float, typer.Option(min=0.001, help="For any other reply.", rich_help_panel=_PATIENCE)
+        float, typer.Option(min=0.001, metavar="S", help="For any other reply.", rich_help_panel=_PATIENCE)
     ] = _TIMEOUTS.reply_s,
     timeout_tls: Annotated[
-        float, typer.Option(min=0.001, help="For each wait in a TLS handshake.", rich_help_panel=_PATIENCE)
+        float, typer.Option(min=0.001, metavar="S", help="For each wait in a TLS handshake.", rich_help_panel=_PATIENCE)
     ] = _TIMEOUTS.tls_s,
     deadline: Annotated[
         float,
-        typer.Option(min=0.001, help="For one connection from its first SYN to its close.", rich_help_panel=_PATIENCE),
+        typer.Option(
+            min=0.001,
+            metavar="S",
+            help="For one connection from its first SYN to its close.",
+            rich_help_panel=_PATIENCE,
+        ),
     ] = _TIMEOUTS.deadline_s,
     progress: Annotated[bool, typer.Option(help="Show progress on standard error.")] = True,
     log_format: Annotated[LogFormat, typer.Option(help="How the log on standard error looks.")] = LogFormat.CONSOLE,
 ) -> None:
     """Scan TARGETs, and those of --input, and write one JSON line for each endpoint.
 
-    The defaults are polite: one connection at a time and one a second to an address, and no address of a
-    special-purpose range. Exit status: 0 complete, 2 the command line or an input cannot be used, 3 stopped early.
+    The defaults are polite: one connection at a time and one a second to an
+    address, and no address of a special-purpose range.
+
+    Exit status: 0 complete; 2 the command line or an input cannot be used;
+    3 stopped early.
     """
     _configure_log(log_format)
     config = Config(

@@ -144,7 +144,7 @@ class Dialogue(ABC, Generic[T]):
     def receive_data(self, data: bytes) -> None:
         """Hand in bytes as they came. More than the dialogue's cap is not kept."""
         self._buffer += data[: self._budget]
-        self._budget -= len(data)
+        self._budget = max(0, self._budget - len(data))
 
     def end(self, end: End) -> T:
         """The wire ended: the result of what is known. A script may see it coming and still answer."""
@@ -163,9 +163,11 @@ class Dialogue(ABC, Generic[T]):
         while (end := self._buffer.find(b"\n", self._searched)) < 0:
             self._searched = len(self._buffer)
             if self._searched > max_bytes:
-                self.flags.add(Flag.LINE_TOO_LONG)
-                raise LimitExceeded
+                break
             yield from self.more()
+        if not 0 <= end <= max_bytes:  # the same whether the line came whole or in pieces
+            self.flags.add(Flag.LINE_TOO_LONG)
+            raise LimitExceeded
         line = self._take(end + 1)
         if line.endswith(b"\r\n"):
             return line[:-2]

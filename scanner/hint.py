@@ -14,7 +14,7 @@ _SIGNATURES: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"20[01] [^\r\n]*\b(NNTP|news|INN)\b", re.IGNORECASE), "nntp"),
     (re.compile(rb"[245]\d\d[ -]"), "smtp"),
     (re.compile(rb"<\?xml|<stream:|<[\w:]*features"), "xmpp"),
-    (re.compile(rb"...\x00\x0a[\x20-\x7e]*\x00", re.DOTALL), "mysql"),
+    (re.compile(rb".\x00\x00\x00(?:[\x0a\xff]|$)", re.DOTALL), "mysql"),  # length, number, protocol version or error
     (re.compile(rb"\xff[\xfb-\xfe]"), "telnet"),
     (re.compile(rb'"IMPLEMENTATION"', re.IGNORECASE), "sieve"),
     (re.compile(rb"AMQP"), "amqp"),

@@ -71,7 +71,7 @@ class Schedule(Generic[Job]):
     def pop(self, now: float) -> Job | None:
         """A job that may start now, with its permits; None if there is none. Give them back with `done`."""
         self._thaw(now)
-        if not self._ready or self.in_flight >= self._connections or self._next_start - now > BURST_S:
+        if not self._ready or self.in_flight >= self._connections or now < self._next_start - BURST_S:
             return None
         lane = self._ready.popleft()
         lane.queued = False
@@ -94,7 +94,10 @@ class Schedule(Generic[Job]):
         """Drop every waiting job that is not wanted any more."""
         for lane in self._lanes.values():
             lane.waiting = deque(filter(wanted, lane.waiting))
-        self._ready = deque(lane for lane in self._ready if lane.waiting)
+        ready, self._ready = self._ready, deque()
+        for lane in ready:
+            lane.queued = False
+            self._settle(lane, inf)  # whoever is ready has no pause before it
 
     def wake_at(self) -> float:
         """When `pop` may have something again without a `push` or a `done` before; infinity if never."""

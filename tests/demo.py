@@ -100,8 +100,8 @@ def _endpoints() -> list[dict[str, Any]]:
 def _table(endpoints: list[dict[str, Any]]) -> Table:
     """One row an endpoint, narrow enough for 80 columns."""
     table = Table(title="The fleet, as it was seen", title_justify="left", box=box.SIMPLE, padding=(0, 1, 0, 0))
-    for column in ("host", "service", "result", "versions", "login in clear", "certificate"):
-        table.add_column(column, no_wrap=column != "login in clear")
+    for column in ("host", "service", "result", "versions", "clear login", "cert"):
+        table.add_column(column, no_wrap=True, min_width=7)
     for record in endpoints:
         starttls = record["starttls"] or {}
         before = starttls.get("before") or {}
@@ -118,19 +118,19 @@ def _table(endpoints: list[dict[str, Any]]) -> Table:
 
 
 def _result(record: dict[str, Any]) -> str:
-    """The status, and why where it is not plainly `tls`."""
+    """`tls`, or why not; the colour is that of the status."""
     if record["status"] == "tls":
         return "[green]tls[/green]"
-    reason = (
-        (record["starttls"] or {}).get("verdict") or record["tls"]["error"]["hint"] or record["tls"]["error"]["cause"]
-    )
-    return f"[red]{record['status']}[/red]: {reason}"
+    error = (record["tls"] or {}).get("error") or {}
+    mismatch = f"speaks {error['hint']}" if error.get("hint") else None
+    reason = (record["starttls"] or {}).get("verdict") or mismatch or error.get("cause")
+    return f"[{'red' if record['status'] == 'no_tls' else 'yellow'}]{reason}[/]"
 
 
 def _certificate(certificate: dict[str, Any] | None) -> str:
     if certificate is None:
         return ""
-    return f"until {certificate['not_after'][:10]}" if certificate["time_valid"] else "[red]expired[/red]"
+    return "valid" if certificate["time_valid"] else "[red]expired[/red]"
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ MAX_LITERAL_BYTES = 65_536
 
 _LITERAL = re.compile(rb"\{(\d{1,9})\+?\}$")
 _STATUS = re.compile(rb"(OK|NO|BAD|BYE|PREAUTH)(?: (.*))?", re.IGNORECASE | re.DOTALL)
-_CAPABILITY_CODE = re.compile(rb"\[CAPABILITY ([^\]]*)\]", re.IGNORECASE)
+_CAPABILITY_CODE = re.compile(rb"\w+ \[CAPABILITY ([^\]]*)\]", re.IGNORECASE)  # right behind the status
 _CAPABILITY_DATA = re.compile(rb"CAPABILITY (.*)", re.IGNORECASE | re.DOTALL)
 
 
@@ -48,13 +48,15 @@ class ImapTalk(Conversation[T]):
 
     def read_response(self) -> Script[Response]:
         """One response, with its literals (RFC 9051 §7)."""
-        line = whole = yield from self.read_line()
+        line = yield from self.read_line()
+        pieces = [line]
         while literal := _LITERAL.search(line):
             if int(literal[1]) > MAX_LITERAL_BYTES:
                 raise LimitExceeded
             data = yield from self.read_exactly(int(literal[1]))
             line = yield from self.read_line()
-            whole += b"\r\n" + data + line
+            pieces += (b"\r\n", data, line)
+        whole = b"".join(pieces)
         tag, space, rest = whole.partition(b" ")
         if not space or not tag:
             raise Violation("not a response", whole)
@@ -62,7 +64,7 @@ class ImapTalk(Conversation[T]):
         response = Response(tag, status[1].decode().upper() if status else None, rest)
         if response.status:
             self.remember(response.status, whole)
-        self._learn(_CAPABILITY_CODE.search(rest) if status else _CAPABILITY_DATA.fullmatch(rest))
+        self._learn(_CAPABILITY_CODE.match(rest) if status else _CAPABILITY_DATA.fullmatch(rest))
         return response
 
     def read_greeting(self) -> Script[Response]:

@@ -21,6 +21,7 @@ MAX_CAPABILITIES = 256
 
 _STATUS_LINE = re.compile(rb"(\+OK|-ERR)(?: .*|)", re.IGNORECASE | re.DOTALL)
 _TEMPORARY = re.compile(rb"-ERR \[(?:SYS/TEMP|IN-USE|LOGIN-DELAY)\]", re.IGNORECASE)  # RFC 3206, RFC 2449 §8
+_PERMANENT = re.compile(rb"-ERR \[SYS/PERM\]", re.IGNORECASE)  # RFC 3206 §3
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,11 @@ class StatusLine:
     def temporary(self) -> bool:
         """Does its response code say that this passes?"""
         return _TEMPORARY.match(self.text) is not None
+
+    @property
+    def permanent(self) -> bool:
+        """Does its response code say that this stays?"""
+        return _PERMANENT.match(self.text) is not None
 
 
 class Pop3Talk(Conversation[T]):
@@ -92,7 +98,8 @@ class Pop3(Pop3Talk[StartTls], Upgrade):
             return Verdict.RATE_LIMITED
         if status.temporary:
             return Verdict.REFUSED_TEMPORARY
-        return Verdict.NOT_OFFERED if self.advertised is None else Verdict.REFUSED_PERMANENT
+        unknown = self.advertised is None and not status.permanent  # neither CAPA nor STLS: an old server
+        return Verdict.NOT_OFFERED if unknown else Verdict.REFUSED_PERMANENT
 
 
 class Pop3Inside(Pop3Talk[Inside], Within):

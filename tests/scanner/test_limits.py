@@ -186,7 +186,7 @@ def test_a_timer_that_is_late_catches_up_within_the_burst() -> None:
     for number in range(20):
         schedule.push(str(number), number, 0)
     for now in (0, 50):
-        burst = [job for job in iter(lambda: schedule.pop(now), None)]  # noqa: B023
+        burst = list(iter(lambda: schedule.pop(now), None))  # noqa: B023
         assert len(burst) == BURST_S * 100 + 1
 
 

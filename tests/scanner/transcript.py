@@ -25,7 +25,6 @@ and `auth`, which are compared where they are written.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -198,7 +197,7 @@ def _turns(said: list[tuple[str, bytes]]) -> tuple[tuple[Turn, ...], bytes]:
     """(turns, last words of the client): a turn is what the client says, and all that the server says to it."""
     turns: list[Turn] = []
     client = b""
-    for (who, data), (who_next, _) in pairwise([*said, ("", b"")]):
+    for who, data in said:
         if who == "C":
             client += data
         elif turns and not client:
@@ -206,5 +205,4 @@ def _turns(said: list[tuple[str, bytes]]) -> tuple[tuple[Turn, ...], bytes]:
         else:
             turns.append(Turn(client, data))
             client = b""
-        del who_next
     return tuple(turns), client

@@ -1,0 +1,97 @@
+"""Every transcript of tests/transcripts/ in every way that its bytes can come."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scanner.dialogue import MAX_LINE_BYTES, End
+from scanner.outcome import Verdict
+from scanner.starttls import SPOKEN
+from scanner.starttls.result import StartTls
+from tests.scanner.play import byte_by_byte
+from tests.scanner.transcript import Transcript, every_transcript
+
+TRANSCRIPTS = every_transcript()
+MOST_POINTS = 1_500  # of a transcript that are tried one by one; only those about caps are longer
+END_VERDICTS = {
+    End.EOF: Verdict.CLOSED,
+    End.RESET: Verdict.RESET,
+    End.TIMEOUT: Verdict.TIMEOUT,
+    End.DEADLINE: Verdict.TARPIT,
+}
+
+each = pytest.mark.parametrize("transcript", TRANSCRIPTS, ids=lambda transcript: transcript.name)
+_TO_THE_END = [transcript for transcript in TRANSCRIPTS if transcript.end is None]
+to_the_end = pytest.mark.parametrize("transcript", _TO_THE_END, ids=lambda transcript: transcript.name)
+
+
+def points(transcript: Transcript) -> range:
+    """Where the server's bytes are cut."""
+    length = len(transcript.server_bytes)
+    return range(0, length, 1 + length // MOST_POINTS)
+
+
+@each
+def test_whole(transcript: Transcript) -> None:
+    """A transcript comes to what its head says, and what stands behind its end is left over."""
+    result, left = transcript.run(lambda said: [said])
+    assert transcript.facts(result) == transcript.expected
+    if transcript.expected["verdict"] == Verdict.OK:
+        assert left == transcript.behind
+
+
+@each
+def test_byte_by_byte(transcript: Transcript) -> None:
+    """It comes to the same when each byte comes alone, and the client speaks after the last byte of a turn only."""
+    result, left = transcript.run(byte_by_byte)
+    assert transcript.facts(result) == transcript.expected
+    assert (result, left) == transcript.run(lambda said: [said])
+
+
+@each
+def test_split_at_every_point(transcript: Transcript) -> None:
+    """It comes to the same wherever the network splits a turn."""
+    whole, _ = transcript.run(lambda said: [said])
+    for at in points(transcript):
+        result, _ = transcript.run(lambda said, at=at: [said[: at % len(said)], said[at % len(said) :]])  # type: ignore[misc]
+        assert result == whole
+
+
+@each
+@pytest.mark.parametrize("end", End)
+def test_truncated_at_every_point(transcript: Transcript, end: End) -> None:
+    """Wherever the wire ends there is a result: how it ended, or what was already plain; and nothing was said early."""
+    everything = b"".join(turn.client for turn in transcript.turns) + transcript.last_words
+    plain = {transcript.expected["verdict"], Verdict.PROTOCOL_MISMATCH, Verdict.UNAVAILABLE, Verdict.RATE_LIMITED}
+    for at in points(transcript):
+        result, said = transcript.stop_after(at, end)
+        assert everything.startswith(said)
+        if isinstance(result, StartTls):
+            assert result.verdict in plain | {END_VERDICTS[end]}
+        else:
+            assert result.stopped in (END_VERDICTS[end], None)
+
+
+@to_the_end
+@given(garbage=st.binary(min_size=1, max_size=64))
+@settings(max_examples=15, deadline=None, derandomize=True)
+def test_followed_by_garbage(transcript: Transcript, garbage: bytes) -> None:
+    """What comes behind the last line changes nothing, and is left over byte for byte."""
+    result, left = transcript.run(lambda said: [said], behind=garbage)
+    assert transcript.facts(result) == transcript.expected
+    assert left.endswith(garbage)
+    if transcript.expected["verdict"] == Verdict.OK:
+        assert left == garbage
+
+
+def test_transcripts_cover_the_registry() -> None:
+    """Each protocol has transcripts of its go-ahead, of its refusals and of its inside."""
+    for protocol in SPOKEN:
+        verdicts = {transcript.expected["verdict"] for transcript in every_transcript(protocol)}
+        assert verdicts >= {"ok", "not_offered", "rate_limited", "unavailable", "violation", "protocol_mismatch", None}
+
+
+def test_caps_are_what_the_transcripts_say() -> None:
+    """The transcripts about a long line are one byte beyond the cap of a line."""
+    (long,) = (transcript for transcript in TRANSCRIPTS if transcript.name == "smtp-line-too-long")
+    assert len(long.turns[-1].server) == MAX_LINE_BYTES + 1
