@@ -6,8 +6,9 @@ from dataclasses import replace
 import structlog
 
 from scanner.limits import Limits
+from targets.source import MAX_RESOLVING
 
-RESERVED = 64  # for files, name servers, the event loop
+RESERVED = 64 + 2 * MAX_RESOLVING  # for files and the event loop; and a name asks for A and AAAA at once
 
 log = structlog.get_logger()
 

@@ -162,6 +162,8 @@ class TlsExchange(HelloExchange):
         return content, whole[HEADER_BYTES:]
 
     def _judge(self, kind: int, body: bytes) -> HelloAnswer:
+        if kind == HandshakeType.CLIENT_HELLO:
+            return HelloAnswer(Evidence.GARBAGE, hint="echo", flags=frozenset({"violation"}))
         if kind != HandshakeType.SERVER_HELLO:
             raise Violation("a handshake message before the ServerHello")
         try:

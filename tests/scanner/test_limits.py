@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import inf, isclose
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.limits import BURST_S, Limits, Schedule
@@ -91,6 +91,7 @@ class Simulation:
             assert moment + TINY_S >= until or deepcopy(self.schedule).pop(moment) is None
 
 
+@settings(deadline=None)
 @given(limits, jobs)
 def test_the_limits_hold(of: Limits, work: list[Job]) -> None:
     """However jobs come and go: every limit holds at every moment, every job starts, and nothing is left behind."""
@@ -133,6 +134,7 @@ def _check_order(starts: list[tuple[float, Job]]) -> None:
     assert all(each == sorted(each) for each in numbers.values())
 
 
+@settings(deadline=None)
 @given(limits, jobs, st.integers(0, 25), st.floats(0, 3))
 def test_keep(of: Limits, work: list[Job], modulus: int, when: float) -> None:
     """Jobs that are not wanted any more never start; all others do, also those that come later."""

@@ -1,0 +1,447 @@
+"""The engine under a jumping clock, with connections that are only pretended: time, number, and the last net."""
+
+import tracemalloc
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import pytest
+import trio
+from structlog.testing import capture_logs
+
+from scanner.connection import Connection, Timeouts
+from scanner.engine import GRACE_S, Engine
+from scanner.interview import Interview
+from scanner.limits import Limits
+from scanner.outcome import Outcome, Stage, Verdict
+from scanner.question import Answer, Negotiate, OfferVersion
+from scanner.record import Recorder
+from scanner.tls.exchange import Evidence, HelloAnswer
+from scanner.tls.handshake import Handshake
+from scanner.tls.names import Version
+from targets.services import SERVICES
+from targets.target import Endpoint, Origin
+from tests.peers.memory import Network, Peer
+
+UNLIMITED = Limits(endpoints=0, connections=0, rate=0, per_address=0, per_address_rate=0)
+ALL = tuple(Version)
+QUESTIONS = len(ALL) + 1  # one hello a version, and a handshake
+UNREACHABLE = Outcome(Verdict.UNREACHABLE, Stage.CONNECT, "refused")
+
+
+def endpoint(number: int = 0, port: int = 443) -> Endpoint:
+    """One of many endpoints, each with an address of its own."""
+    address = f"192.0.{number >> 8}.{number & 255}"
+    return Endpoint(Origin(address), None, address, port, SERVICES["https"])
+
+
+@dataclass
+class World:
+    """All servers: each connection takes its time, and is answered in TLS. Remembers what was asked, and when."""
+
+    takes_s: float = 1.0
+    asked: list[tuple[float, str]] = field(default_factory=list)  # when, and of whom
+    open: int = 0
+    most_open: int = 0
+    most_tasks: int = 0
+    over: list[Interview] = field(default_factory=list)
+    records: list[dict[str, object]] = field(default_factory=list)
+    recorder: Recorder = field(default_factory=lambda: Recorder("01J"))
+
+    async def ask(self, endpoint: Endpoint, answer: Answer) -> None:
+        """Every version is spoken."""
+        self.asked.append((trio.current_time(), endpoint.address))
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
+        self.most_tasks = max(self.most_tasks, trio.lowlevel.current_statistics().tasks_living)
+        try:
+            await trio.sleep(self.takes_s)
+            self.fill_in(answer)
+        finally:
+            self.open -= 1
+
+    def fill_in(self, answer: Answer) -> None:
+        """What comes back."""
+        match answer.question:
+            case OfferVersion(version):
+                answer.hello = HelloAnswer(Evidence.SERVER_HELLO, version=version.code)
+            case Negotiate():
+                answer.handshake = Handshake(version=Version.TLS1_3)
+
+    def on_over(self, interview: Interview, ended: float) -> None:
+        """As a run does it."""
+        self.over.append(interview)
+        self.records.append(self.recorder.endpoint(interview, ended))
+
+    def engine(self, limits: Limits = UNLIMITED, versions: tuple[Version, ...] = ALL) -> Engine:
+        """An engine in this world."""
+        return Engine(self.ask, self.on_over, versions, limits, clock=trio.current_time)
+
+    def starts(self, address: str) -> list[float]:
+        """When connections to an address began, from the first of all on."""
+        return [when - self.asked[0][0] for when, whom in self.asked if whom == address]
+
+
+async def run(engine: Engine, endpoints: Iterable[Endpoint]) -> None:
+    """Run it over these endpoints."""
+
+    async def intake(engine: Engine) -> None:
+        for each in endpoints:
+            await engine.submit(each)
+
+    await engine.run(intake)
+
+
+async def test_every_question_is_asked_once(autojump_clock: object) -> None:
+    """An endpoint that answers is asked for every version and for a handshake, one connection each."""
+    world = World()
+    engine = world.engine()
+    await run(engine, [endpoint(1)])
+    (interview,) = world.over
+    assert Counter(type(answer.question) for answer in interview.answers) == {OfferVersion: 6, Negotiate: 1}
+    assert engine.tally.connections == interview.connections == QUESTIONS
+    assert (engine.tally.taken, engine.tally.over, engine.tally.unfinished, engine.tally.in_flight) == (1, 1, 0, 0)
+    assert world.records[0]["status"] == "tls"
+
+
+async def test_no_endpoints(autojump_clock: object) -> None:
+    """Nothing to do ends at once."""
+    began = trio.current_time()
+    await run(World().engine(), [])
+    assert trio.current_time() == began
+
+
+async def test_side_by_side(autojump_clock: object) -> None:
+    """Where an address may have many connections, all questions but the first run at the same time."""
+    world = World(takes_s=1)
+    await run(world.engine(), [endpoint(1)])
+    assert world.starts("192.0.0.1") == [0] + [1] * (QUESTIONS - 1)
+    assert world.most_open == QUESTIONS - 1
+
+
+async def test_one_after_another(autojump_clock: object) -> None:
+    """Where an address may have one connection, the questions follow one another."""
+    world = World(takes_s=2)
+    await run(world.engine(Limits()), [endpoint(1)])
+    assert world.starts("192.0.0.1") == [2 * number for number in range(QUESTIONS)]
+    assert world.most_open == 1
+
+
+async def test_a_pause_between_connections(autojump_clock: object) -> None:
+    """Quick answers leave the pause of the address between two connections, of whatever endpoints they are."""
+    world = World(takes_s=0.125)
+    await run(world.engine(Limits(per_address_rate=0.5)), [endpoint(1, 25), endpoint(1, 465)])
+    assert world.starts("192.0.0.1") == [2 * number for number in range(2 * QUESTIONS)]
+
+
+async def test_the_pace_in_total(autojump_clock: object) -> None:
+    """The rate holds over all addresses, and the alarm clock keeps it without spinning."""
+    world = World(takes_s=0)
+    began = trio.current_time()
+    await run(world.engine(Limits(rate=10)), map(endpoint, range(100)))
+    assert len(world.asked) == 100 * QUESTIONS
+    assert trio.current_time() - began == pytest.approx(69.9, abs=0.1)
+
+
+async def test_connections_at_once(autojump_clock: object) -> None:
+    """No more connections are open than may be, and as many as may be are."""
+    world = World()
+    await run(world.engine(Limits(connections=7, rate=0, per_address_rate=0)), map(endpoint, range(50)))
+    assert world.most_open == 7
+    assert len(world.over) == 50
+
+
+async def test_endpoints_at_once(autojump_clock: object) -> None:
+    """`submit` waits while as many endpoints as may be are in flight."""
+    world = World()
+    engine = world.engine(Limits(endpoints=3, rate=0))
+    taken: list[int] = []
+
+    async def intake(engine: Engine) -> None:
+        for number in range(10):
+            await engine.submit(endpoint(number))
+            taken.append(engine.tally.in_flight)
+
+    await engine.run(intake)
+    assert (max(taken), len(world.over)) == (3, 10)
+    assert len({address for _, address in world.asked[:3]}) == 3
+
+
+async def test_waiting_takes_no_task(autojump_clock: object) -> None:
+    """Endpoints that wait for a permit are memory: tasks there are only for connections that are open."""
+    world = World()
+    base = trio.lowlevel.current_statistics().tasks_living
+    await run(world.engine(Limits(connections=5, rate=0, per_address_rate=0), ALL[:1]), map(endpoint, range(500)))
+    assert len(world.over) == 500
+    assert world.most_tasks <= base + 5 + 1  # the one is the alarm clock
+
+
+async def test_twenty_thousand_in_flight(autojump_clock: object) -> None:
+    """An endpoint that waits costs some hundred bytes, and taking it costs no wait."""
+    world = World(takes_s=3600)
+    engine = world.engine()
+    endpoints = [endpoint(number) for number in range(20_000)]
+    held = 0
+
+    async def intake(engine: Engine) -> None:
+        nonlocal held
+        tracemalloc.start()
+        before, _ = tracemalloc.get_traced_memory()
+        for each in endpoints:
+            await engine.submit(each)
+        held = tracemalloc.get_traced_memory()[0] - before
+        tracemalloc.stop()
+        engine.stop()
+
+    engine = world.engine(Limits(connections=10, rate=0))
+    await engine.run(intake)
+    assert engine.tally.taken == engine.tally.unfinished == 20_000
+    assert held / 20_000 < 2_000
+
+
+async def test_unreachable_costs_one_connection(autojump_clock: object) -> None:
+    """Whoever does not answer is asked once, and not seven times."""
+
+    class Deserted(World):
+        def fill_in(self, answer: Answer) -> None:
+            answer.failure = UNREACHABLE
+
+    world = Deserted()
+    engine = world.engine(Limits())
+    await run(engine, [endpoint(1), endpoint(2)])
+    assert engine.tally.connections == 2
+    assert [record["status"] for record in world.records] == ["unreachable"] * 2
+    assert [record["connections"] for record in world.records] == [1, 1]
+
+
+async def test_real_connections_in_memory(autojump_clock: object) -> None:
+    """With real connections over wires in memory: silence everywhere takes one timeout, and not their sum."""
+    network = Network({endpoint(number).address: [Peer()] for number in range(100)})
+    world = World()
+
+    async def ask(endpoint: Endpoint, answer: Answer) -> None:
+        await Connection(endpoint, answer, Timeouts(tls_s=15), None).ask(network.dial)
+
+    began = trio.current_time()
+    await run(Engine(ask, world.on_over, ALL, Limits(rate=0)), map(endpoint, range(100)))
+    assert trio.current_time() - began == 15
+    assert len(network.dialled) == 100
+    assert {record["status"] for record in world.records} == {"inconclusive"}
+
+
+# --- the last net -----------------------------------------------------------------------------------------------------
+
+
+class Buggy(World):
+    """One address makes a bug of ours show."""
+
+    def fill_in(self, answer: Answer) -> None:
+        super().fill_in(answer)
+        if self.asked[-1][1] == "192.0.0.1" and isinstance(answer.question, OfferVersion):
+            raise ZeroDivisionError("a bug")
+
+
+async def test_a_bug_in_one_task(autojump_clock: object) -> None:
+    """A bug in one connection is a record with `status: error` and a log line; the scan goes on."""
+    world = Buggy()
+    with capture_logs() as logs:
+        await run(world.engine(Limits(connections=1, rate=0)), [endpoint(1), endpoint(2)])
+    assert {record["address"]: record["status"] for record in world.records} == {
+        "192.0.0.1": "error",
+        "192.0.0.2": "tls",
+    }
+    assert world.records[0]["detail"] == "ZeroDivisionError: a bug"
+    assert [(line["event"], line["endpoint"]) for line in logs] == [("internal error", "https://192.0.0.1:443")]
+
+
+async def test_a_bug_in_one_of_many_tasks(autojump_clock: object) -> None:
+    """Of an endpoint whose questions run side by side, one bug makes one record, and the others make none."""
+
+    class Late(World):
+        def fill_in(self, answer: Answer) -> None:
+            super().fill_in(answer)
+            if isinstance(answer.question, Negotiate):
+                raise ZeroDivisionError
+
+    for limits in (UNLIMITED, Limits(connections=3, rate=0, per_address=2, per_address_rate=0)):
+        world = Late()
+        engine = world.engine(limits)
+        with capture_logs() as logs:
+            await run(engine, map(endpoint, range(3)))
+        assert [record["status"] for record in world.records] == ["error"] * 3
+        assert len(logs) == 3
+        assert (engine.tally.over, engine.tally.in_flight, world.open) == (3, 0, 0)
+
+
+async def test_a_bug_in_the_making_of_a_record(autojump_clock: object) -> None:
+    """Where a record cannot be made of what was found, there is one that says so; the scan goes on."""
+
+    class Unspeakable(World):
+        def on_over(self, interview: Interview, ended: float) -> None:
+            if interview.endpoint.address == "192.0.0.1" and interview.answers:
+                raise ZeroDivisionError("a record")
+            super().on_over(interview, ended)
+
+    world = Unspeakable()
+    engine = world.engine()
+    with capture_logs() as logs:
+        await run(engine, [endpoint(1), endpoint(2)])
+    assert {record["address"]: record["status"] for record in world.records} == {
+        "192.0.0.1": "error",
+        "192.0.0.2": "tls",
+    }
+    assert (engine.tally.over, len(logs)) == (2, 1)
+    assert "ZeroDivisionError: a record" in str(world.records)
+
+
+async def test_a_bug_in_the_making_of_every_record(autojump_clock: object) -> None:
+    """Where not even that can be made, the endpoint is counted as unfinished; the scan goes on."""
+
+    class Hopeless(World):
+        def on_over(self, interview: Interview, ended: float) -> None:
+            if interview.endpoint.address == "192.0.0.1":
+                raise ZeroDivisionError("a record")
+            super().on_over(interview, ended)
+
+    world = Hopeless()
+    engine = world.engine()
+    with capture_logs() as logs:
+        await run(engine, [endpoint(1), endpoint(2)])
+    assert [record["address"] for record in world.records] == ["192.0.0.2"]
+    assert (engine.tally.taken, engine.tally.over, engine.tally.unfinished, len(logs)) == (2, 1, 1, 2)
+
+
+async def test_a_bug_in_the_intake_is_not_hidden(autojump_clock: object) -> None:
+    """The net is for single endpoints; an intake that breaks ends the run."""
+
+    async def intake(engine: Engine) -> None:
+        await engine.submit(endpoint(1))
+        raise ZeroDivisionError
+
+    with pytest.RaisesGroup(ZeroDivisionError):
+        await World().engine().run(intake)
+
+
+# --- stopping ---------------------------------------------------------------------------------------------------------
+
+
+async def stopped(world: World, engine: Engine, endpoints: Iterable[Endpoint], after_s: float) -> float:
+    """Run it and stop it after so many seconds; how long it then still took."""
+    took_s = 0.0
+
+    async def stop() -> None:
+        await trio.sleep(after_s)
+        engine.stop()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stop)
+        began = trio.current_time()
+        await run(engine, endpoints)
+        took_s = trio.current_time() - began - after_s
+    assert world.open == 0
+    assert engine.tally.taken == engine.tally.over + engine.tally.unfinished
+    assert engine.tally.over == len(world.records)
+    return took_s
+
+
+async def test_stopping_drops_what_has_not_begun(autojump_clock: object) -> None:
+    """Endpoints without a connection are dropped and counted; those that have begun are finished."""
+    world = World(takes_s=1)
+    engine = world.engine(Limits(endpoints=20, connections=3, rate=0, per_address_rate=0))
+    took_s = await stopped(world, engine, map(endpoint, range(100)), after_s=0.5)
+    assert (engine.tally.taken, engine.tally.over, engine.tally.unfinished) == (20, 3, 17)
+    assert [len(interview.answers) for interview in world.over] == [QUESTIONS] * 3
+    assert took_s == pytest.approx(QUESTIONS - 0.5)
+    assert engine.stopped
+
+
+async def test_stopping_wakes_an_intake_that_waits(autojump_clock: object) -> None:
+    """An intake that waits for something else ends as well."""
+    engine = World().engine()
+
+    async def intake(engine: Engine) -> None:
+        await engine.submit(endpoint(1))
+        await trio.sleep_forever()
+
+    async def stop() -> None:
+        await trio.sleep(100)
+        engine.stop()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stop)
+        await engine.run(intake)
+    assert (engine.tally.over, engine.tally.unfinished) == (1, 0)
+
+
+async def test_questions_that_come_up_after_a_stop(autojump_clock: object) -> None:
+    """An endpoint that has begun gets its other questions too, past those that were dropped in its queue."""
+    world = World(takes_s=1)
+    engine = world.engine(Limits(connections=1, rate=0, per_address=2, per_address_rate=0))
+    took_s = await stopped(world, engine, [endpoint(1, port) for port in range(1, 5)], after_s=0.5)
+    assert (engine.tally.over, engine.tally.unfinished) == (1, 3)
+    assert took_s == pytest.approx(QUESTIONS - 0.5)
+
+
+async def test_ten_seconds_are_all_there_is(autojump_clock: object) -> None:
+    """What is not over ten seconds after a stop is cut; what is known of it is written."""
+    world = World(takes_s=4)
+    engine = world.engine(Limits())
+    took_s = await stopped(world, engine, [endpoint(1)], after_s=5)
+    assert took_s == pytest.approx(GRACE_S)
+    (record,) = world.records
+    assert record["status"] == "tls"
+    assert isinstance(record["versions"], dict)
+    verdicts = Counter(entry["evidence"] for entry in record["versions"].values())
+    assert verdicts == {"server_hello": 3, "not_reached": 3}
+
+
+async def test_nothing_known_is_no_record(autojump_clock: object) -> None:
+    """An endpoint that has not answered anything when the time is over is unfinished, and has no record."""
+    world = World(takes_s=100)
+    engine = world.engine()
+    took_s = await stopped(world, engine, [endpoint(1), endpoint(2)], after_s=5)
+    assert took_s == pytest.approx(GRACE_S)
+    assert (engine.tally.over, engine.tally.unfinished) == (0, 2)
+
+
+async def test_aborting(autojump_clock: object) -> None:
+    """An abort ends all connections at once; what is known is written."""
+    world = World(takes_s=4)
+    engine = world.engine(Limits())
+
+    async def abort() -> None:
+        await trio.sleep(5)
+        engine.stop()
+        await trio.sleep(1)
+        engine.abort()
+
+    began = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(abort)
+        await run(engine, [endpoint(1), endpoint(2), endpoint(2, 25)])
+    assert trio.current_time() - began == 6
+    assert [record["connections"] for record in world.records] == [2, 2]
+    assert (engine.tally.over, engine.tally.unfinished, world.open) == (2, 1, 0)
+
+
+async def test_aborting_without_a_stop(autojump_clock: object) -> None:
+    """It needs no stop before it, and takes the intake along."""
+    engine = World().engine()
+
+    async def intake(engine: Engine) -> None:
+        await engine.submit(endpoint(1))
+        engine.abort()
+        await trio.sleep_forever()
+
+    await engine.run(intake)
+    assert engine.stopped
+    assert (engine.tally.over, engine.tally.unfinished) == (0, 1)
+
+
+async def test_being_cancelled(autojump_clock: object) -> None:
+    """Cancelled from outside, the engine ends at once and leaves no connection open."""
+    world = World(takes_s=100)
+    with trio.move_on_after(1) as scope:
+        await run(world.engine(), map(endpoint, range(10)))
+    assert scope.cancelled_caught
+    assert world.open == 0
