@@ -68,7 +68,8 @@ def conclude(interview: Interview) -> Conclusion:
     answers = interview.answers
     flags: set[Flag] = set()
     versions = _versions(interview, flags)
-    error = _handshake_error(answers)
+    decisive = negotiation(answers) or (answers[0] if answers else None)
+    error = _error_of(decisive) if decisive else None
     starttls = None
     if interview.endpoint.service.mode is Mode.STARTTLS and answers:
         starttls = _starttls(answers)
@@ -79,7 +80,7 @@ def conclude(interview: Interview) -> Conclusion:
     if handshake and handshake.inside and starttls and starttls.before and not handshake.inside.capabilities:
         flags.add(Flag.CAPABILITIES_MISSING_INSIDE)
     early = next((answer.early for answer in answers if answer.early), b"")
-    status = Status.ERROR if interview.error else _status(answers, starttls, versions, error)
+    status = Status.ERROR if interview.error else _status(answers, starttls, versions)
     return Conclusion(status, starttls, versions, error, early, flags)
 
 
@@ -111,8 +112,7 @@ def _starttls(answers: list[Answer]) -> StartTls:
     first = answers[0]
     if first.failure:
         return StartTls(first.failure.verdict, first.failure.stage, first.failure.cause)
-    if first.starttls is None:  # our own bug, or a scan that was stopped
-        return StartTls(Verdict.INTERNAL_ERROR, Stage.CONNECT)
+    assert first.starttls is not None  # a connection in STARTTLS mode begins with the dialogue
     if not first.starttls.go_ahead:
         return first.starttls
     early_record = next((answer.early for answer in answers if answer.early and starts_record(answer.early)), None)
@@ -140,13 +140,20 @@ def _changed(result: StartTls, verdict: Verdict, cause: str | None, answer: Answ
     )
 
 
-def _cause_of_no_tls(answer: Answer) -> str | None:
+def _cause_of_no_tls(answer: Answer) -> str:
+    """`plaintext`, `garbage`, `closed`, `reset` or `timeout`."""
     if answer.hello:
         return answer.hello.evidence.value
     failure = answer.handshake.failure if answer.handshake else None
-    if failure is None:
-        return None
-    return "closed" if failure.cause == "eof" else failure.cause
+    match failure:
+        case Outcome(verdict=Verdict.CLOSED | Verdict.RESET | Verdict.TIMEOUT as verdict):
+            return verdict.value
+        case Outcome(verdict=Verdict.TARPIT):
+            return Verdict.TIMEOUT.value
+        case Outcome(cause="plaintext"):
+            return "plaintext"
+        case _:
+            return "garbage"
 
 
 # --- versions ---------------------------------------------------------------------------------------------------------
@@ -222,11 +229,8 @@ def _proved_elsewhere(answers: list[Answer]) -> set[Version]:
 # --- the whole --------------------------------------------------------------------------------------------------------
 
 
-def _handshake_error(answers: list[Answer]) -> Outcome | None:
-    """Why there is no handshake: what happened to its connection, or what kept it from being tried."""
-    answer = negotiation(answers) or (answers[0] if answers else None)
-    if answer is None:
-        return None
+def _error_of(answer: Answer) -> Outcome | None:
+    """What kept a connection from its aim; None when it got there, or TLS answered."""
     if answer.failure:
         return answer.failure
     if answer.starttls and not answer.starttls.go_ahead:
@@ -237,7 +241,7 @@ def _handshake_error(answers: list[Answer]) -> Outcome | None:
     return _outcome_of(answer.hello) if answer.hello else None
 
 
-def _outcome_of(hello: HelloAnswer) -> Outcome:
+def _outcome_of(hello: HelloAnswer) -> Outcome | None:
     """What a raw exchange that ended the interview means for the connection."""
     match hello.evidence:
         case Evidence.TIMEOUT:
@@ -250,7 +254,7 @@ def _outcome_of(hello: HelloAnswer) -> Outcome:
             verdict = Verdict.PROTOCOL_MISMATCH if hello.hint else Verdict.VIOLATION
             return Outcome(verdict, Stage.TLS, hello.evidence.value, hello.hint, detail=hello.text)
         case _:
-            return Outcome(Verdict.HANDSHAKE_FAILED, Stage.TLS, "not_reached")
+            return None
 
 
 def _turned_away_later(answers: list[Answer]) -> bool:
@@ -267,26 +271,34 @@ def _reached(answer: Answer) -> bool:
 
 _NO_TLS = {Verdict.NOT_OFFERED, Verdict.REFUSED_PERMANENT}
 _MISMATCH = {Verdict.PROTOCOL_MISMATCH, Verdict.VIOLATION, Verdict.LIMIT_EXCEEDED}
-_OURS = {Verdict.LOCAL_LIMITATION, Verdict.INTERNAL_ERROR}
 
 
-def _status(
-    answers: list[Answer],
-    starttls: StartTls | None,
-    versions: dict[Version, VersionVerdict] | None,
-    error: Outcome | None,
-) -> Status:
+def _status(answers: list[Answer], starttls: StartTls | None, versions: dict[Version, VersionVerdict] | None) -> Status:
     if _completed(answers) or any(entry.verdict is Known.YES for entry in (versions or {}).values()):
         return Status.TLS
     if starttls and starttls.verdict in _NO_TLS:
         return Status.NO_TLS
-    if starttls and starttls.verdict is Verdict.ACCEPTED_NO_TLS and len(answers) > 1:
-        return Status.NO_TLS  # the first hello and the second one too
-    if any(_speaks_tls(answer) for answer in answers):
+    if starttls and starttls.verdict is Verdict.ACCEPTED_NO_TLS:
+        return Status.NO_TLS if _broken_promises(answers) > 1 else Status.INCONCLUSIVE
+    if any(map(_refuses_in_tls, answers)):
         return Status.TLS_FAILED
+    # What the first connection met is what the endpoint is; later ones may only have come too fast.
+    error = _error_of(answers[0]) if answers and not starttls else None
     verdict = starttls.verdict if starttls else error.verdict if error else None
     if verdict is Verdict.UNREACHABLE:
         return Status.UNREACHABLE
-    if verdict in _OURS:
+    if verdict is Verdict.LOCAL_LIMITATION:
         return Status.ERROR
     return Status.MISMATCH if verdict in _MISMATCH else Status.INCONCLUSIVE
+
+
+def _broken_promises(answers: list[Answer]) -> int:
+    """On how many connections was a go-ahead followed by something else than TLS?"""
+    return sum(answer.hello is not None or answer.handshake is not None for answer in answers)
+
+
+def _refuses_in_tls(answer: Answer) -> bool:
+    if answer.hello:
+        return answer.hello.speaks_tls
+    failure = answer.handshake.failure if answer.handshake else None
+    return failure is not None and failure.verdict is Verdict.HANDSHAKE_FAILED

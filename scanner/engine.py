@@ -20,6 +20,7 @@ from scanner.interview import Interview
 from scanner.limits import Limits, Schedule
 from scanner.question import Answer, Question
 from scanner.tls.names import Version
+from scanner.wire_text import printable
 from targets.target import Endpoint
 
 GRACE_S = 10  # how long connections in flight may go on after a stop
@@ -36,7 +37,7 @@ class Tally:
 
     taken: int = 0  # endpoints
     over: int = 0
-    unfinished: int = 0  # stopped before their first answer: they have no record
+    unfinished: int = 0  # they have no record: stopped before their first answer, or lost to a bug
     connections: int = 0
 
     @property
@@ -111,6 +112,12 @@ class Engine:
             self._nursery.cancel_scope.deadline = trio.current_time() + GRACE_S
         self._announce()
 
+    def abort(self) -> None:
+        """End now, without the grace of a stop: connections are cut, and what is known is handed over."""
+        self.stop()
+        if self._nursery is not None:
+            self._nursery.cancel_scope.cancel()
+
     def _queue(self, interview: Interview, questions: list[Question]) -> None:
         now = trio.current_time()
         for question in questions:
@@ -140,9 +147,8 @@ class Engine:
             try:
                 await self._ask(interview.endpoint, answer)
                 self._queue(interview, interview.take(answer))
-            except Exception as error:  # a bug of ours; the one place where it is caught
-                log.exception("internal error", endpoint=interview.endpoint.id)
-                interview.error = f"{type(error).__name__}: {error}"
+            except Exception as error:  # a bug of ours
+                _note_bug(interview, error)
             if interview.over:
                 self._finish(interview)
         self._schedule.done(interview.endpoint.address, trio.current_time())
@@ -150,10 +156,22 @@ class Engine:
 
     def _finish(self, interview: Interview) -> None:
         if interview in self._interviews:
-            self._interviews.discard(interview)
-            self.tally.over += 1
-            self._on_over(interview, self._clock())
+            if self._hand_over(interview) or self._hand_over(interview):
+                self._interviews.discard(interview)
+                self.tally.over += 1
+            else:
+                self._drop(interview)
             self._announce()
+
+    def _hand_over(self, interview: Interview) -> bool:
+        """Let it become a record. False after a bug of ours: then what it stumbled over is gone, for another try."""
+        try:
+            self._on_over(interview, self._clock())
+        except Exception as error:
+            _note_bug(interview, error)
+            interview.answers.clear()
+            return False
+        return True
 
     def _drop(self, interview: Interview) -> None:
         self._interviews.discard(interview)
@@ -170,3 +188,8 @@ class Engine:
     def _announce(self) -> None:
         self._changed.set()
         self._changed = trio.Event()
+
+
+def _note_bug(interview: Interview, error: Exception) -> None:
+    log.error("internal error", endpoint=interview.endpoint.id, exc_info=error)
+    interview.error = printable(f"{type(error).__name__}: {error}".encode(errors="backslashreplace"))

@@ -42,7 +42,6 @@ class Verdict(StrEnum):
     UNREACHABLE = "unreachable"
     LOCAL_LIMITATION = "local_limitation"
     HANDSHAKE_FAILED = "handshake_failed"  # in `tls.error` only
-    INTERNAL_ERROR = "internal_error"
 
 
 class Flag(StrEnum):
@@ -54,7 +53,6 @@ class Flag(StrEnum):
     ADVERTISED_BUT_REFUSED = "advertised_but_refused"
     EHLO_UNSUPPORTED = "ehlo_unsupported"
     CAPABILITIES_MISSING_INSIDE = "capabilities_missing_inside"
-    EARLY_ALERT = "early_alert"
     THROTTLED = "throttled"
 
 

@@ -29,7 +29,6 @@ from scanner.tls.names import (
     version_of_code,
 )
 from scanner.wire_text import printable
-from targets.services import Mode
 from targets.target import Endpoint, Origin, Rejection
 
 SCHEMA = 1
@@ -86,7 +85,7 @@ class Recorder:
             **self._head("endpoint"),
             **_identity(interview.endpoint),
             "status": conclusion.status,
-            "starttls": _starttls(interview.endpoint, conclusion, negotiated),
+            "starttls": _starttls(conclusion, negotiated),
             "versions": _versions(conclusion),
             "tls": self._tls(conclusion, negotiated, chain),
             "certificate": self._certificate(chain[0], ended) if chain else None,
@@ -94,9 +93,9 @@ class Recorder:
             "clients": None,
             "flags": sorted(conclusion.flags),
             "looks": [_look(answers[0], conclusion)] if answers else [],
-            "connections": len(answers),
+            "connections": max(interview.connections, len(answers)),
             "started": timestamp(started),
-            "duration_ms": round((ended - started) * 1000),
+            "duration_ms": max(0, round((ended - started) * 1000)),
             "timings_ms": (negotiated or answers[0]).timings_ms if answers else {},
             **({"detail": interview.error} if interview.error else {}),
         }
@@ -105,8 +104,8 @@ class Recorder:
         return {"type": kind, "schema": SCHEMA, "run_id": self.run_id}
 
     def _tls(self, conclusion: Conclusion, negotiated: Answer | None, chain: tuple[bytes, ...]) -> Record | None:
-        if negotiated is None and conclusion.starttls is not None:
-            return None  # STARTTLS tells why
+        if negotiated is None and (conclusion.starttls is not None or conclusion.error is None):
+            return None  # it was not tried; in STARTTLS mode, the verdict there tells why
         handshake = (negotiated.handshake if negotiated else None) or Handshake()
         return {
             "version": handshake.version,
@@ -163,11 +162,11 @@ def _identity(endpoint: Endpoint) -> Record:
     }
 
 
-def _starttls(endpoint: Endpoint, conclusion: Conclusion, negotiated: Answer | None) -> Record | None:
+def _starttls(conclusion: Conclusion, negotiated: Answer | None) -> Record | None:
     """The dialogue around TLS. In implicit mode there is no verdict; what mail servers say inside still stands here."""
     inside = negotiated.inside if negotiated else None
     result = conclusion.starttls
-    if endpoint.service.mode is Mode.IMPLICIT and inside is None:
+    if result is None and inside is None:
         return None
     return {
         "verdict": result.verdict if result else None,
@@ -211,7 +210,9 @@ def _version(version: Version, entry: VersionVerdict) -> Record:
             record |= _sslv2_cipher(hello.cipher) if version is Version.SSLV2 else _cipher(hello.cipher, None)
         if hello.group is not None:
             record |= _group(hello.group, None)
-        if hello.text is not None:
+        if hello.error is not None:
+            record["error"] = hello.error
+        if hello.text is not None or hello.hint is not None:
             record |= {"text": hello.text, "hint": hello.hint}
     if entry.flags:
         record["flags"] = sorted(entry.flags)

@@ -3,8 +3,10 @@
 When the reader of the output is slow, records pile up here; `room()` then holds the intake back, while the connections
 in flight end in peace. To a pipe, lines are written in groups of at most PIPE_BUF bytes where they are that short:
 such a write is taken whole or not at all (POSIX, write(2)), so that even a run that is killed leaves no half line.
+A file on a disk that is full may take half a line; that half is cut off again.
 """
 
+import contextlib
 import errno
 import os
 import select
@@ -27,9 +29,12 @@ class OutputClosed(Exception):  # noqa: N818
 class Sink:
     """Writes records to a file descriptor as JSON lines."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, *, gather_s: float = GATHER_S) -> None:
         self._descriptor = descriptor
-        self._group_bytes = select.PIPE_BUF if _is_pipe(descriptor) else GATHER_BYTES
+        mode = os.fstat(descriptor).st_mode
+        self._group_bytes = select.PIPE_BUF if stat.S_ISFIFO(mode) else GATHER_BYTES
+        self._is_file = stat.S_ISREG(mode)
+        self._gather_s = gather_s
         self._lines: list[bytes] = []
         self._bytes = 0
         self._written = trio.Event()
@@ -57,7 +62,7 @@ class Sink:
         When it is cancelled in the middle of a write, the thread is left to itself, and the process must end.
         """
         while not self._closing:
-            with trio.move_on_after(GATHER_S):
+            with trio.move_on_after(self._gather_s):
                 await self._due.wait()
             await self._flush()
         await self._flush()
@@ -86,7 +91,15 @@ class Sink:
                 except BlockingIOError:  # somebody made the pipe non-blocking
                     select.select([], [self._descriptor], [])
                 except OSError as error:
+                    self._take_back(group[: len(group) - len(view)])
                     raise OutputClosed(_why(error)) from error
+
+    def _take_back(self, written: bytes) -> None:
+        """Cut off the half line at the end of what a file has taken."""
+        half = len(written) - written.rfind(b"\n") - 1
+        if half and self._is_file:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, os.lseek(self._descriptor, 0, os.SEEK_CUR) - half)
 
 
 def _groups(lines: list[bytes], most_bytes: int) -> Iterator[bytes]:
@@ -101,10 +114,6 @@ def _groups(lines: list[bytes], most_bytes: int) -> Iterator[bytes]:
         size += len(line)
     if group:
         yield b"".join(group)
-
-
-def _is_pipe(descriptor: int) -> bool:
-    return stat.S_ISFIFO(os.fstat(descriptor).st_mode)
 
 
 def _why(error: OSError) -> str:

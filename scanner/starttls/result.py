@@ -95,7 +95,7 @@ class Upgrade(Conversation[StartTls], ABC):
     def stopped(self, stop: Stop) -> StartTls:
         """The wire ended, or the server broke the grammar: was it another protocol all along?"""
         unread = stop.data if isinstance(stop, Violation) else self.trailing_data
-        if unread and (self.stage is Stage.GREETING or isinstance(stop, Violation)):
+        if unread and (isinstance(stop, Violation) or (self.stage is Stage.GREETING and self.text is None)):
             self.text = printable(unread)
             hint = hint_of(unread)
             if self.stage is Stage.GREETING and hint not in (None, self.protocol):

@@ -73,6 +73,7 @@ class SmtpTalk(Conversation[T]):
                 reply = Reply(code, tuple(lines))
                 self.remember(str(code), b"%d %s" % (code, b" / ".join(lines)))
                 return reply
+        self.text = printable(line)
         raise LimitExceeded
 
     def ehlo(self) -> Script[Reply]:

@@ -15,6 +15,8 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from scanner.wire_text import printable
+
 T = TypeVar("T")
 
 CACHED_CERTIFICATES = 4_096
@@ -91,7 +93,7 @@ def read_certificate(der: bytes) -> Certificate:
     try:
         parsed = x509.load_der_x509_certificate(der)
     except ValueError as error:
-        return Certificate(sha256(der), parse_error=str(error))
+        return Certificate(sha256(der), parse_error=_shown(str(error)))
     return _Facts(parsed).read(sha256(der))
 
 
@@ -110,8 +112,8 @@ class _Facts:
             sha256=fingerprint,
             spki_sha256=self._fact(self._spki_sha256),
             serial=self._fact(lambda: _hexadecimal(parsed.serial_number)),
-            subject=self._fact(parsed.subject.rfc4514_string),
-            issuer=self._fact(parsed.issuer.rfc4514_string),
+            subject=self._fact(lambda: _shown(parsed.subject.rfc4514_string())),
+            issuer=self._fact(lambda: _shown(parsed.issuer.rfc4514_string())),
             dns_names=names[0] if names else None,
             ip_names=names[1] if names else None,
             not_before=self._fact(lambda: parsed.not_valid_before_utc),
@@ -120,7 +122,7 @@ class _Facts:
             signature=_SIGNATURES.get(oid) if oid else None,
             signature_oid=oid,
             self_signed=self._fact(self._self_signed),
-            parse_error="; ".join(dict.fromkeys(self.errors)) or None,
+            parse_error=_shown("; ".join(dict.fromkeys(self.errors))) or None,
         )
 
     def _fact(self, read: Callable[[], T]) -> T | None:
@@ -143,7 +145,7 @@ class _Facts:
         except x509.ExtensionNotFound:
             return (), ()
         addresses = names.get_values_for_type(x509.IPAddress)
-        return tuple(names.get_values_for_type(x509.DNSName)), tuple(map(str, addresses))
+        return tuple(map(_shown, names.get_values_for_type(x509.DNSName))), tuple(map(str, addresses))
 
     def _spki_sha256(self) -> str:
         spki = self.parsed.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -172,6 +174,11 @@ class _Facts:
         except InvalidSignature:
             return False
         return True
+
+
+def _shown(text: str) -> str:
+    """Text from the wire is untrusted, in certificates too."""
+    return printable(text.encode("utf-8", "backslashreplace"))
 
 
 def _hexadecimal(serial: int) -> str:

@@ -9,6 +9,8 @@ from scanner.tls.wire import is_text, starts_record
 
 T = TypeVar("T")
 
+MAX_EARLY_BYTES = 4_096  # more of it is read, and not kept
+
 
 class TlsDialogue(Dialogue[T], ABC, Generic[T]):
     """Keeps aside the text that a server sends behind its go-ahead and before TLS: it never reaches TLS."""
@@ -30,7 +32,9 @@ class TlsDialogue(Dialogue[T], ABC, Generic[T]):
                 self.began = starts_record(self._buffer)
                 return
             elif self.after_upgrade:
-                self.early += (yield from self.read_line()) + b"\r\n"
+                line = yield from self.read_line()
+                if len(self.early) < MAX_EARLY_BYTES:
+                    self.early += line + b"\r\n"
             else:
                 yield from self._rest_of_line()
                 raise Violation("text", self.trailing_data)

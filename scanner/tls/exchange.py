@@ -19,8 +19,7 @@ from scanner.tls.wire import HEADER_BYTES, MAX_FRAGMENT_BYTES, ContentType, Hand
 from scanner.wire_text import printable
 
 MAX_BYTES = 65_536
-MAX_RECORDS = 64
-MAX_WARNINGS = 16
+MAX_RECORDS = 1_024  # a ServerHello may come in a record for each of its bytes
 MAX_HELLO_BYTES = 16_384
 WARNING, CLOSE_NOTIFY = 1, 0
 
@@ -100,17 +99,18 @@ class HelloExchange(TlsDialogue[HelloAnswer], ABC):
             if isinstance(stop, WireEnded):
                 return HelloAnswer(_END_EVIDENCE[stop.end], tarpit=stop.end is End.DEADLINE)
             return HelloAnswer(Evidence.GARBAGE, flags=frozenset({"violation"}))
-        kind = Evidence.PLAINTEXT if is_text(data) else Evidence.GARBAGE
+        kind = Evidence.PLAINTEXT if is_text(data) and not self.began else Evidence.GARBAGE
         return HelloAnswer(kind, hint=hint_of(data, self.hello), text=printable(data))
 
     def read_alert(self, fragment: bytes) -> HelloAnswer | None:
         """The alert that decides; None for a warning, after which a server may still go on."""
         if len(fragment) < 2:
             raise Violation("an alert without a description")
-        level, description = fragment[0], fragment[1]
-        if level == WARNING and description != CLOSE_NOTIFY:
-            return None
-        return HelloAnswer(Evidence.ALERT, alert=description)
+        for at in range(0, len(fragment) - 1, 2):  # before TLS 1.3 several may share a record
+            level, description = fragment[at], fragment[at + 1]
+            if level != WARNING or description == CLOSE_NOTIFY:
+                return HelloAnswer(Evidence.ALERT, alert=description)
+        return None
 
 
 class TlsExchange(HelloExchange):

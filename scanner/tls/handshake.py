@@ -10,17 +10,19 @@ from functools import cache
 
 from OpenSSL import SSL, crypto
 
-from scanner.dialogue import LimitExceeded, Script, Send, Stop, WireEnded, verdict_of
+from scanner.dialogue import LimitExceeded, Script, Send, Stop, Violation, WireEnded, verdict_of
 from scanner.hint import hint_of
 from scanner.outcome import Outcome, Stage, Verdict
 from scanner.tls.dialogue import TlsDialogue
 from scanner.tls.names import Version, alert_name, alert_of_openssl, cipher_code_of_openssl, group_code, version_of_code
-from scanner.tls.wire import is_text
+from scanner.tls.wire import HEADER_BYTES, ContentType, HandshakeType, is_text, starts_record
 from scanner.wire_text import printable
 
 MAX_BYTES = 262_144
 MAX_CHAIN = 32
 BIO_BYTES = 16_384
+ALERT_BYTES = HEADER_BYTES + 2
+NEWEST_RECORD_MINOR = 4  # records of TLS 1.3 say 3; some servers write 4
 
 _LEGACY_SERVER_CONNECT = 0x4  # SSL_OP_LEGACY_SERVER_CONNECT
 _RELEASE_BUFFERS = 0x10  # SSL_MODE_RELEASE_BUFFERS: an idle connection keeps none
@@ -85,14 +87,18 @@ class HandshakeDialogue(TlsDialogue[Handshake]):
         finished = self._step()
         yield Send(outgoing(self.tls))
         yield from self.skip_text()
+        if (yield from self._is_echo()):
+            return Handshake(failure=Outcome(Verdict.PROTOCOL_MISMATCH, Stage.TLS, "garbage", "echo"))
+        tail = b""
         while not finished:
             data = yield from self.read_some()
+            tail = (tail + data)[-ALERT_BYTES:]
             self.tls.bio_write(data)
             try:
                 finished = self._step()
             except SSL.Error as error:
                 yield from self._last_words()
-                return Handshake(failure=failure_of(error, data))
+                return Handshake(failure=failure_of(error, tail))
             yield from self._last_words()
         return self._negotiated()
 
@@ -105,6 +111,14 @@ class HandshakeDialogue(TlsDialogue[Handshake]):
             return Handshake(failure=Outcome(verdict, Stage.TLS, kind, hint, detail=printable(data)))
         cause = stop.end.value if isinstance(stop, WireEnded) else str(stop) or None
         return Handshake(failure=Outcome(verdict_of(stop), Stage.TLS, cause))
+
+    def _is_echo(self) -> Script[bool]:
+        """Is it our own hello that comes back? Raises Violation for what is no record of TLS: OpenSSL cannot tell."""
+        while len(self._buffer) <= HEADER_BYTES and starts_record(self._buffer):
+            yield from self.more()
+        if not starts_record(self._buffer) or self._buffer[2] > NEWEST_RECORD_MINOR:
+            raise Violation("not a TLS record", self.trailing_data)
+        return self._buffer[0] == ContentType.HANDSHAKE and self._buffer[HEADER_BYTES] == HandshakeType.CLIENT_HELLO
 
     def _step(self) -> bool:
         try:
@@ -149,7 +163,7 @@ def failure_of(error: SSL.Error, last_data: bytes) -> Outcome:
     """Whose fault an error of OpenSSL's is: the server's alert, our library's limit, or a handshake that breaks."""
     reasons = [entry[2] for entry in error.args[0]] if error.args and isinstance(error.args[0], list) else []
     detail = "; ".join(filter(None, reasons)) or None
-    alert = next(filter(None, map(alert_of_openssl, reasons)), None) or _plaintext_alert(last_data)
+    alert = next(filter(None, map(alert_of_openssl, reasons)), None) if detail else _plaintext_alert(last_data)
     if alert:
         return Outcome(Verdict.HANDSHAKE_FAILED, Stage.TLS, "alert", alert=alert)
     if any(reason.startswith(_LOCAL_REASONS) for reason in reasons):
@@ -159,6 +173,6 @@ def failure_of(error: SSL.Error, last_data: bytes) -> Outcome:
 
 def _plaintext_alert(data: bytes) -> str | None:
     """The alert at the end of what came last: OpenSSL has no words for those that are newer than itself."""
-    last = data[-7:]
-    is_alert = len(last) == 7 and last.startswith(b"\x15\x03") and last[3:5] == b"\x00\x02"
+    last = data[-ALERT_BYTES:]
+    is_alert = len(last) == ALERT_BYTES and last.startswith(b"\x15\x03") and last[3:5] == b"\x00\x02"
     return alert_name(last[6]) if is_alert else None

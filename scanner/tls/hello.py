@@ -121,7 +121,7 @@ def _padded(extensions: bytes, rest_bytes: int) -> bytes:
     length = rest_bytes + len(extensions)
     if length < 256 or (length >= 512 and length % 256 not in (10, 14)):
         return extensions
-    missing = 512 - length if length < 512 else 4
+    missing = 512 - length if length < 512 else 5  # 4 would make a 14 of a 10
     return extensions + extension(Extension.PADDING, bytes(max(0, missing - 4)))
 
 
@@ -144,12 +144,16 @@ def read_server_hello(body: bytes, offered: Version) -> ServerHello:
     """Read the body of a ServerHello (RFC 8446 §4.1.3, RFC 5246 §7.4.1.3). Raises MalformedHelloError."""
     if len(body) < 38 or 35 + body[34] + 3 > len(body):
         raise MalformedHelloError("a ServerHello that ends in its middle")
+    if body[0] != 3 or body[34] > 32:
+        raise MalformedHelloError("a version or a session id that no version of TLS has")
     random, position = body[2:34], 35 + body[34]
     version = int.from_bytes(body[:2], "big")
     cipher = int.from_bytes(body[position : position + 2], "big")
     extensions = _extensions(body[position + 3 :])
     if (chosen := extensions.get(Extension.SUPPORTED_VERSIONS)) and len(chosen) == 2:
         version = int.from_bytes(chosen, "big")
+        if version < 0x0300:
+            raise MalformedHelloError("a version older than its own hello")
     share = extensions.get(Extension.KEY_SHARE, b"")
     flags = {hint} if version <= 0x0303 and (hint := SENTINELS.get(random[24:])) else set()
     if cipher not in _OFFERED[offered]:

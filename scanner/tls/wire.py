@@ -68,8 +68,8 @@ def starts_record(data: bytes | bytearray) -> bool:
 
 
 def is_text(data: bytes | bytearray) -> bool:
-    """Are these first bytes (one at least) text that a person could read?"""
-    return all(32 <= byte < 127 or byte in b"\r\n\t" for byte in data[:64])
+    """Is the first line of these bytes (one at least) text that a person could read? What is behind it may be TLS."""
+    return all(32 <= byte < 127 or byte in b"\r\t" for byte in data[:64].partition(b"\n")[0])
 
 
 CLOSE_NOTIFY = b"\x01\x00"  # warning, close_notify: how a client says goodbye in the middle (RFC 5246 §7.2.1)

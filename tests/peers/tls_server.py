@@ -31,12 +31,14 @@ class Closed(Exception):  # noqa: N818
 
 
 @cache
-def server_context(group: str | None = None) -> ssl.SSLContext:
+def server_context(group: str | None = None, client_certificate: bool = False) -> ssl.SSLContext:
     """TLS 1.2 and 1.3; with `group` (OpenSSL's name), this one for the key exchange and no other."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _certificate().configure_cert(context)
     if group:
         context.set_ecdh_curve(group)
+    if client_certificate:
+        context.verify_mode = ssl.CERT_REQUIRED
     return context
 
 
@@ -82,6 +84,19 @@ class TlsServer:
         except ssl.SSLError as error:
             raise Closed(self._outgoing.read()) from error
         return self._outgoing.read()
+
+
+class BreaksInside(TlsServer):
+    """Speaks TLS until it is spoken to inside, and then something else."""
+
+    def __init__(self, instead: bytes) -> None:
+        super().__init__()
+        self._instead = instead
+
+    def hear(self, data: bytes) -> bytes:
+        """TLS, or that."""
+        answer = super().hear(data)
+        return self._instead if self.heard else answer
 
 
 def smtp_inside(line: bytes) -> bytes:

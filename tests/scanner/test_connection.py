@@ -23,7 +23,7 @@ from scanner.tls.names import Version
 from targets.services import SERVICES
 from targets.target import Endpoint, Origin
 from tests.peers.memory import DEAF, FIN, RST, STUCK, Act, Network, Peer, Turn, Wire
-from tests.peers.tls_server import HOST, TlsServer, smtp_inside
+from tests.peers.tls_server import HOST, BreaksInside, TlsServer, smtp_inside
 
 ADDRESS = "192.0.2.1"
 TIMEOUTS = Timeouts(connect_s=3, greeting_s=7, reply_s=5, tls_s=4, deadline_s=60)
@@ -333,18 +333,6 @@ async def test_silence_inside(autojump_clock: object) -> None:
     assert server.closed_politely
 
 
-class _Spoilt(TlsServer):
-    """Speaks TLS until it is spoken to inside, and then something else."""
-
-    def __init__(self, instead: bytes) -> None:
-        super().__init__()
-        self._instead = instead
-
-    def hear(self, data: bytes) -> bytes:
-        answer = super().hear(data)
-        return self._instead if self.heard else answer
-
-
 @pytest.mark.parametrize(
     "instead",
     [
@@ -356,7 +344,7 @@ class _Spoilt(TlsServer):
 )
 async def test_a_connection_that_breaks_inside(autojump_clock: object, instead: bytes) -> None:
     """What breaks inside TLS is a reset at that stage; the handshake stands, and closing does not fail."""
-    answer, _, _ = await ask(Peer((*UPGRADE, Turn(0, _Spoilt(instead)))), question=Negotiate())
+    answer, _, _ = await ask(Peer((*UPGRADE, Turn(0, BreaksInside(instead)))), question=Negotiate())
     assert answer.handshake
     assert answer.handshake.failure is None
     assert answer.inside

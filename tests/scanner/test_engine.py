@@ -46,7 +46,7 @@ class World:
     most_tasks: int = 0
     over: list[Interview] = field(default_factory=list)
     records: list[dict[str, object]] = field(default_factory=list)
-    recorder: Recorder = field(default_factory=lambda: Recorder("01J"))
+    recorder: Recorder = field(default_factory=lambda: Recorder("0" * 26))
 
     async def ask(self, endpoint: Endpoint, answer: Answer) -> None:
         """Every version is spoken."""
@@ -63,8 +63,10 @@ class World:
     def fill_in(self, answer: Answer) -> None:
         """What comes back."""
         match answer.question:
+            case OfferVersion(Version.SSLV2):
+                answer.hello = HelloAnswer(Evidence.SSLV2_SERVER_HELLO, version=2, cipher=0x010080)
             case OfferVersion(version):
-                answer.hello = HelloAnswer(Evidence.SERVER_HELLO, version=version.code)
+                answer.hello = HelloAnswer(Evidence.SERVER_HELLO, version=version.code, cipher=0x002F)
             case Negotiate():
                 answer.handshake = Handshake(version=Version.TLS1_3)
 
@@ -420,7 +422,7 @@ async def test_aborting(autojump_clock: object) -> None:
         nursery.start_soon(abort)
         await run(engine, [endpoint(1), endpoint(2), endpoint(2, 25)])
     assert trio.current_time() - began == 6
-    assert [record["connections"] for record in world.records] == [2, 2]
+    assert [(len(interview.answers), interview.connections) for interview in world.over] == [(1, 2), (1, 1)]
     assert (engine.tally.over, engine.tally.unfinished, world.open) == (2, 1, 0)
 
 

@@ -380,7 +380,7 @@ MUTATIONS: list[tuple[str, tuple[str | int, ...], object]] = [
     ("starttls", ("tls", "certificate_from"), None),
     ("starttls", ("certificate", "subject"), None),
     ("starttls", ("looks",), []),
-    ("implicit", ("tls",), None),
+    ("implicit, unreachable", ("tls",), None),
     ("421", ("status",), None),
     ("421", ("tls",), {}),
     ("unreachable", ("versions",), {}),

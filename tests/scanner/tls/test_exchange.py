@@ -1,0 +1,313 @@
+"""One version, one hello: every answer that a server can give to it."""
+
+import os
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scanner.dialogue import End
+from scanner.tls.exchange import Evidence, HelloAnswer, TlsExchange, exchange
+from scanner.tls.names import Version
+from tests.scanner.play import byte_by_byte, play
+from tests.scanner.tls.wire import (
+    APPLICATION_DATA,
+    CCS,
+    CHANGE_CIPHER_SPEC,
+    HANDSHAKE,
+    HELLO_12,
+    HELLO_13,
+    HRR_RANDOM,
+    SUPPORTED_VERSIONS_13,
+    alert,
+    extension,
+    hello_of,
+    in_records,
+    message,
+    record,
+    server_hello,
+    u16,
+)
+
+NAME = "mx.example.org"
+BY_RECORD = [version for version in Version if version is not Version.SSLV2]
+CUTS: list[Callable[[bytes], list[bytes]]] = [lambda data: [data], byte_by_byte]
+VIOLATION = frozenset({"violation"})
+
+
+def asked(version: Version = Version.TLS1_2, *, after_upgrade: bool = False) -> TlsExchange:
+    made = exchange(version, NAME, bytes(96), after_upgrade=after_upgrade)
+    assert isinstance(made, TlsExchange)
+    return made
+
+
+def answered(
+    data: bytes, version: Version = Version.TLS1_2, end: End = End.EOF, *, after_upgrade: bool = False
+) -> HelloAnswer:
+    """The answer that these bytes come to, whole and byte by byte; `text` and `hint` are of the whole."""
+    whole, in_pieces = (play(asked(version, after_upgrade=after_upgrade), cut(data), end).value for cut in CUTS)
+    assert _without_words(whole) == _without_words(in_pieces)
+    return whole
+
+
+def _without_words(answer: HelloAnswer) -> tuple[object, ...]:
+    """All but what was said in place of TLS: of that, more is kept when more came at once."""
+    return (
+        answer.evidence,
+        answer.version,
+        answer.cipher,
+        answer.group,
+        answer.alert,
+        answer.tarpit,
+        answer.flags,
+        answer.text is None,
+    )
+
+
+yes_12 = HelloAnswer(Evidence.SERVER_HELLO, version=0x0303, cipher=0xC02F)
+yes_13 = HelloAnswer(Evidence.SERVER_HELLO, version=0x0304, cipher=0x1301, group=0x001D)
+
+
+@pytest.mark.parametrize("version", BY_RECORD)
+def test_says_its_hello_and_nothing_else(version: Version) -> None:
+    """One hello is sent, and nothing behind it."""
+    dialogue = asked(version)
+    assert play(dialogue, [in_records(hello_of(version.code), 100)]).sent == [dialogue.hello]
+
+
+@pytest.mark.parametrize("offered", BY_RECORD)
+@pytest.mark.parametrize("chosen", BY_RECORD)
+def test_chosen_versions(offered: Version, chosen: Version) -> None:
+    """The version that was offered is a yes, a lower one tells of itself, a higher one breaks the rules."""
+    answer = answered(in_records(hello_of(chosen.code), 2**14), offered)
+    assert answer.version == chosen.code
+    if chosen is offered:
+        assert answer.evidence is Evidence.SERVER_HELLO
+    elif chosen.code < offered.code:
+        assert answer.evidence is Evidence.LOWER_VERSION
+    else:
+        assert answer.evidence is Evidence.HIGHER_VERSION
+        assert "violation" in answer.flags
+    assert answer.is_hello
+    assert answer.speaks_tls
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 37, 38, 39, 1000])
+@pytest.mark.parametrize(
+    ("hello", "version", "expected"), [(HELLO_12, "TLSv1.2", yes_12), (HELLO_13, "TLSv1.3", yes_13)]
+)
+def test_a_hello_in_many_records(hello: bytes, version: str, expected: HelloAnswer, size: int) -> None:
+    """A ServerHello may be spread over records in any way, a byte a record."""
+    assert answered(in_records(hello, size), Version(version)) == expected
+
+
+HRR = server_hello(0x0303, 0x1302, SUPPORTED_VERSIONS_13 + extension(51, u16(0x0018)), random=HRR_RANDOM)
+REST = message(11, b"certificate") + message(14, b"")
+
+ANSWERS: dict[str, tuple[bytes, Version, HelloAnswer]] = {
+    "a ServerHello and all that follows in one record": (in_records(HELLO_12 + REST, 2**14), Version.TLS1_2, yes_12),
+    "the record's version says nothing": (record(HANDSHAKE, HELLO_12, 0x0300), Version.TLS1_2, yes_12),
+    "a CCS before the ServerHello": (CCS + record(HANDSHAKE, HELLO_13), Version.TLS1_3, yes_13),
+    "a HelloRetryRequest": (
+        record(HANDSHAKE, HRR),
+        Version.TLS1_3,
+        HelloAnswer(
+            Evidence.HELLO_RETRY_REQUEST, version=0x0304, cipher=0x1302, group=0x0018, flags=frozenset({"hrr"})
+        ),
+    ),
+    "a suite without a name": (
+        record(HANDSHAKE, server_hello(0x0303, 0xFEFE)),
+        Version.TLS1_2,
+        HelloAnswer(Evidence.SERVER_HELLO, version=0x0303, cipher=0xFEFE, flags=frozenset({"unoffered_cipher"})),
+    ),
+    "a sentinel": (
+        record(HANDSHAKE, server_hello(0x0303, 0xC02F, random=b"r" * 24 + b"DOWNGRD\x01")),
+        Version.TLS1_2,
+        HelloAnswer(Evidence.SERVER_HELLO, version=0x0303, cipher=0xC02F, flags=frozenset({"tls13_hint"})),
+    ),
+    "a warning, then a ServerHello": (alert(1, 112) + record(HANDSHAKE, HELLO_12), Version.TLS1_2, yes_12),
+    "a warning in the middle of a ServerHello": (
+        record(HANDSHAKE, HELLO_12[:9]) + alert(1, 90) + record(HANDSHAKE, HELLO_12[9:]),
+        Version.TLS1_2,
+        yes_12,
+    ),
+    "a warning, then a fatal alert": (
+        alert(1, 112) + alert(2, 40),
+        Version.TLS1_2,
+        HelloAnswer(Evidence.ALERT, alert=40),
+    ),
+    "a warning and a fatal alert in one record": (
+        record(21, b"\x01\x70\x02\x28"),
+        Version.TLS1_2,
+        HelloAnswer(Evidence.ALERT, alert=40),
+    ),
+    "a warning, then the end": (alert(1, 112), Version.TLS1_2, HelloAnswer(Evidence.ALERT, alert=112)),
+    "warnings, then the end: the last counts": (
+        alert(1, 112) + alert(1, 90),
+        Version.TLS1_2,
+        HelloAnswer(Evidence.ALERT, alert=90),
+    ),
+    "close_notify": (alert(1, 0), Version.TLS1_2, HelloAnswer(Evidence.ALERT, alert=0)),
+    "a fatal alert, then anything": (
+        alert(2, 70) + b"\xff\xff",
+        Version.TLS1_2,
+        HelloAnswer(Evidence.ALERT, alert=70),
+    ),
+    "half an alert": (record(21, b"\x02"), Version.TLS1_2, HelloAnswer(Evidence.GARBAGE, flags=VIOLATION)),
+    "half a record": (record(HANDSHAKE, HELLO_12)[:50], Version.TLS1_2, HelloAnswer(Evidence.CLOSED)),
+    "half a ServerHello": (record(HANDSHAKE, HELLO_12[:50]), Version.TLS1_2, HelloAnswer(Evidence.CLOSED)),
+    "an empty record of a handshake": (
+        record(HANDSHAKE, b"") + record(HANDSHAKE, HELLO_12),
+        Version.TLS1_2,
+        HelloAnswer(Evidence.GARBAGE, flags=VIOLATION),
+    ),
+    "an empty CCS": (record(CHANGE_CIPHER_SPEC, b""), Version.TLS1_2, HelloAnswer(Evidence.GARBAGE, flags=VIOLATION)),
+    "a record that is too long": (
+        b"\x16\x03\x03\xff\xff" + HELLO_12,
+        Version.TLS1_2,
+        HelloAnswer(Evidence.GARBAGE, flags=VIOLATION),
+    ),
+    "a message that is too long": (
+        record(HANDSHAKE, b"\x02\xff\xff\xff"),
+        Version.TLS1_2,
+        HelloAnswer(Evidence.GARBAGE, flags=VIOLATION),
+    ),
+    "a malformed ServerHello": (
+        record(HANDSHAKE, message(2, b"nonsense")),
+        Version.TLS1_2,
+        HelloAnswer(Evidence.GARBAGE, flags=VIOLATION),
+    ),
+    "another message first": (
+        record(HANDSHAKE, REST + HELLO_12),
+        Version.TLS1_2,
+        HelloAnswer(Evidence.GARBAGE, flags=VIOLATION),
+    ),
+    "application data first": (
+        record(APPLICATION_DATA, b"hello"),
+        Version.TLS1_2,
+        HelloAnswer(Evidence.GARBAGE, flags=VIOLATION),
+    ),
+    "more records than we read": (CCS * 1025, Version.TLS1_2, HelloAnswer(Evidence.GARBAGE, flags=VIOLATION)),
+    "our own hello": (
+        asked().hello,
+        Version.TLS1_2,
+        HelloAnswer(Evidence.GARBAGE, hint="echo", flags=VIOLATION),
+    ),
+    "HTTP": (
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        Version.TLS1_2,
+        HelloAnswer(Evidence.PLAINTEXT, hint="http", text="HTTP/1.1 400 Bad Request\\r\\n\\r\\n"),
+    ),
+    "a line without its end": (b"hi", Version.TLS1_2, HelloAnswer(Evidence.PLAINTEXT, text="hi")),
+    "text in front of binary": (b"hi\n\xff", Version.TLS1_2, HelloAnswer(Evidence.PLAINTEXT, text="hi\\n\\xff")),
+    "telnet": (b"\xff\xfd\x18", Version.TLS1_2, HelloAnswer(Evidence.GARBAGE, hint="telnet", text="\\xff\\xfd\\x18")),
+    "MySQL": (
+        b"J\x00\x00\x00\n8\x00",
+        Version.TLS1_2,
+        HelloAnswer(Evidence.GARBAGE, hint="mysql", text="J\\x00\\x00\\x00\\n8\\x00"),
+    ),
+    "SSLv2": (b"\x80\x03\x00\x00\x01", Version.TLS1_2, HelloAnswer(Evidence.GARBAGE, text="\\x80\\x03\\x00\\x00\\x01")),
+    "a record's first byte, and no record": (
+        b"\x16abc",
+        Version.TLS1_2,
+        HelloAnswer(Evidence.GARBAGE, text="\\x16abc"),
+    ),
+    "garbage behind a warning": (
+        alert(1, 112) + b"oh",
+        Version.TLS1_2,
+        HelloAnswer(Evidence.GARBAGE, text="oh"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("data", "version", "expected"), ANSWERS.values(), ids=ANSWERS)
+def test_answers(data: bytes, version: Version, expected: HelloAnswer) -> None:
+    """What a server says, whole and byte by byte, and then closes."""
+    assert answered(data, version) == expected
+
+
+@pytest.mark.parametrize("number", range(256))
+def test_every_alert(number: int) -> None:
+    """A fatal alert decides, whatever its number is; a warning does only when nothing comes behind it."""
+    assert answered(alert(2, number)) == HelloAnswer(Evidence.ALERT, alert=number)
+    assert answered(alert(1, number)) == HelloAnswer(Evidence.ALERT, alert=number)
+    goes_on = answered(alert(1, number) + record(HANDSHAKE, HELLO_12))
+    assert goes_on == (yes_12 if number else HelloAnswer(Evidence.ALERT, alert=0))
+
+
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        (End.EOF, HelloAnswer(Evidence.CLOSED)),
+        (End.RESET, HelloAnswer(Evidence.RESET)),
+        (End.TIMEOUT, HelloAnswer(Evidence.TIMEOUT)),
+        (End.DEADLINE, HelloAnswer(Evidence.TIMEOUT, tarpit=True)),
+    ],
+)
+@pytest.mark.parametrize("data", [b"", b"\x16", b"\x16\x03\x03\x00\x5a\x02"], ids=["nothing", "a byte", "a beginning"])
+def test_ends(data: bytes, end: End, expected: HelloAnswer) -> None:
+    """FIN, RST and silence are three things, and a byte now and then is a fourth."""
+    assert answered(data, end=end) == expected
+    assert not expected.speaks_tls
+
+
+EARLY: dict[str, tuple[bytes, bytes, HelloAnswer]] = {
+    "text, then TLS": (b"250 ok\r\n" + record(HANDSHAKE, HELLO_12), b"250 ok\r\n", yes_12),
+    "lines, then TLS": (b"one\r\ntwo\n" + record(HANDSHAKE, HELLO_12), b"one\r\ntwo\r\n", yes_12),
+    "text, then an alert": (b"no\r\n" + alert(2, 40), b"no\r\n", HelloAnswer(Evidence.ALERT, alert=40)),
+    "text, then the end": (
+        b"500 what?\r\n",
+        b"500 what?\r\n",
+        HelloAnswer(Evidence.PLAINTEXT, hint="smtp", text="500 what?\\r\\n"),
+    ),
+    "half a line, then the end": (b"500 wh", b"", HelloAnswer(Evidence.PLAINTEXT, hint="smtp", text="500 wh")),
+    "text, then garbage": (b"no\r\n\xff\xff", b"no\r\n", HelloAnswer(Evidence.GARBAGE, text="\\xff\\xff")),
+    "no text": (record(HANDSHAKE, HELLO_12), b"", yes_12),
+}
+
+
+@pytest.mark.parametrize(("data", "early", "expected"), EARLY.values(), ids=EARLY)
+def test_text_behind_the_go_ahead(data: bytes, early: bytes, expected: HelloAnswer) -> None:
+    """After STARTTLS, text before TLS is kept aside and never reaches TLS."""
+    assert answered(data, after_upgrade=True) == expected
+    for cut in CUTS:
+        dialogue = asked(after_upgrade=True)
+        play(dialogue, cut(data))
+        assert dialogue.early == early
+
+
+def test_endless_text_behind_the_go_ahead() -> None:
+    """Text without end runs into our cap, and no more than a little of it is kept."""
+    dialogue = asked(after_upgrade=True)
+    answer = play(dialogue, [b"no\n" * 5000] * 20).value
+    assert answer.evidence is Evidence.PLAINTEXT
+    assert len(dialogue.early) < 5000
+
+
+@pytest.mark.parametrize("end", End)
+@pytest.mark.parametrize(
+    ("data", "version"), [(in_records(HELLO_12, 40), "TLSv1.2"), (alert(1, 90) + in_records(HELLO_13, 40), "TLSv1.3")]
+)
+def test_truncated_at_every_point(data: bytes, version: str, end: End) -> None:
+    """A ServerHello that ends in its middle is none: how the wire ended is what there is, or the warning before it."""
+    ended = {End.EOF: Evidence.CLOSED, End.RESET: Evidence.RESET}.get(end, Evidence.TIMEOUT)
+    for length in range(len(data)):
+        answer = answered(data[:length], Version(version), end)
+        assert answer.evidence is (Evidence.ALERT if data.startswith(b"\x15") and length >= 7 else ended)
+
+
+@given(garbage=st.binary(max_size=40))
+@settings(max_examples=50, deadline=None, derandomize=True)
+def test_followed_by_garbage(garbage: bytes) -> None:
+    """What comes behind the answer changes nothing, and is left over."""
+    dialogue = asked()
+    assert play(dialogue, [record(HANDSHAKE, HELLO_12) + garbage]).value == yes_12
+    assert dialogue.trailing_data == garbage
+
+
+def test_entropy_is_the_callers() -> None:
+    """Two exchanges with other entropy send other hellos, of the same length."""
+    hellos = {exchange(Version.TLS1_3, NAME, os.urandom(96), after_upgrade=False).hello for _ in range(3)}
+    assert len(hellos) == 3
+    assert len({len(hello) for hello in hellos}) == 1

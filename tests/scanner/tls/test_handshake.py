@@ -1,0 +1,371 @@
+"""Real TLS without a wire: our hellos and our handshake against an OpenSSL that is not ours (the standard library's)."""
+
+import ssl
+from collections.abc import Callable
+from functools import cache
+from typing import TypeVar
+
+import pytest
+import trustme
+from OpenSSL import SSL
+
+from scanner.dialogue import Dialogue, Done, End, NeedData, Send
+from scanner.outcome import Outcome, Stage, Verdict
+from scanner.tls.exchange import Evidence, exchange
+from scanner.tls.handshake import MAX_BYTES, Handshake, HandshakeDialogue, failure_of
+from scanner.tls.names import Version, alert_name
+from tests.peers.tls_server import Closed, TlsServer
+from tests.scanner.play import byte_by_byte, play
+from tests.scanner.tls.wire import CCS, HANDSHAKE, HELLO_12, alert, message, record, server_hello
+
+T = TypeVar("T")
+
+NAME = "mx.example.org"
+CUTS: list[Callable[[bytes], list[bytes]]] = [lambda data: [data], byte_by_byte]
+each_cut = pytest.mark.parametrize("cut", CUTS, ids=["whole", "byte by byte"])
+
+
+@cache
+def authority(kind: trustme.KeyType) -> trustme.CA:
+    return trustme.CA(key_type=kind)
+
+
+@cache
+def certificate(kind: trustme.KeyType) -> trustme.LeafCert:
+    """A leaf behind an intermediate."""
+    return authority(kind).create_child_ca(kind).issue_cert(NAME, key_type=kind)
+
+
+def context(
+    *,
+    only: ssl.TLSVersion | None = None,
+    key: trustme.KeyType = trustme.KeyType.ECDSA,
+    ciphers: str | None = None,
+    group: str = "prime256v1",
+    alpn: tuple[str, ...] = (),
+    client_certificate: ssl.VerifyMode = ssl.CERT_NONE,
+) -> ssl.SSLContext:
+    """A server's context; one group only, so that what was negotiated is known."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate(key).configure_cert(made)
+    made.set_ecdh_curve(group)
+    if only:
+        made.minimum_version = made.maximum_version = only
+    if ciphers:
+        made.set_ciphers(ciphers)
+    if alpn:
+        made.set_alpn_protocols(list(alpn))
+    authority(key).configure_trust(made)
+    made.verify_mode = client_certificate
+    return made
+
+
+def converse(dialogue: Dialogue[T], server: TlsServer, cut: Callable[[bytes], list[bytes]] = CUTS[0]) -> T:
+    """Let the two speak with each other; what the server says comes in pieces, and after its alert it closes."""
+    pieces: list[bytes] = []
+    closed = False
+    while True:
+        match dialogue.next_action():
+            case Send(data):
+                try:
+                    pieces += cut(server.hear(data))
+                except Closed as last:
+                    pieces += cut(last.last)
+                    closed = True
+            case NeedData():
+                if not pieces:
+                    return dialogue.end(End.EOF if closed else End.TIMEOUT)
+                dialogue.receive_data(pieces.pop(0))
+            case Done(value):
+                return value
+
+
+def shake(
+    made: ssl.SSLContext, cut: Callable[[bytes], list[bytes]] = CUTS[0], **settings: tuple[bytes, ...]
+) -> Handshake:
+    """A full handshake with such a server."""
+    return converse(HandshakeDialogue(NAME, after_upgrade=False, **settings), TlsServer(context=made), cut)
+
+
+def failed(verdict: Verdict, cause: str, **facts: str) -> Handshake:
+    return Handshake(failure=Outcome(verdict, Stage.TLS, cause, **facts))
+
+
+TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+EC, RSA = trustme.KeyType.ECDSA, trustme.KeyType.RSA
+
+NEGOTIATED: dict[str, tuple[ssl.SSLContext, Version, int, int | None]] = {
+    "1.3": (context(only=TLS13), Version.TLS1_3, 0x1302, 0x0017),
+    "1.3, X25519": (context(only=TLS13, group="X25519"), Version.TLS1_3, 0x1302, 0x001D),
+    "1.3, P-384": (context(only=TLS13, group="secp384r1"), Version.TLS1_3, 0x1302, 0x0018),
+    "1.2, ECDSA": (context(only=TLS12, ciphers="ECDHE-ECDSA-AES128-GCM-SHA256"), Version.TLS1_2, 0xC02B, 0x0017),
+    "1.2, RSA": (context(only=TLS12, key=RSA, ciphers="ECDHE-RSA-AES256-GCM-SHA384"), Version.TLS1_2, 0xC030, 0x0017),
+    "1.2, static RSA": (context(only=TLS12, key=RSA, ciphers="AES128-SHA:@SECLEVEL=0"), Version.TLS1_2, 0x002F, None),
+    "1.2, ChaCha": (context(only=TLS12, ciphers="ECDHE-ECDSA-CHACHA20-POLY1305"), Version.TLS1_2, 0xCCA9, 0x0017),
+    "asks for a client certificate, 1.2": (
+        context(only=TLS12, client_certificate=ssl.CERT_OPTIONAL, ciphers="ECDHE-ECDSA-AES128-GCM-SHA256"),
+        Version.TLS1_2,
+        0xC02B,
+        0x0017,
+    ),
+    "insists on a client certificate, 1.3": (
+        context(only=TLS13, client_certificate=ssl.CERT_REQUIRED),
+        Version.TLS1_3,
+        0x1302,
+        0x0017,
+    ),
+}
+
+
+@each_cut
+@pytest.mark.parametrize(("made", "version", "cipher", "group"), NEGOTIATED.values(), ids=NEGOTIATED)
+def test_negotiated(
+    made: ssl.SSLContext, version: Version, cipher: int, group: int | None, cut: Callable[[bytes], list[bytes]]
+) -> None:
+    """Version, suite, group and the chain, leaf first, are what the server is set to."""
+    shaken = shake(made, cut)
+    assert shaken.failure is None
+    assert (shaken.version, shaken.cipher) == (version, cipher)
+    assert shaken.group == group or group is None
+    assert [b"mx.example.org" in der for der in shaken.chain] == [True, False]
+    assert shaken.alpn is None
+
+
+@each_cut
+def test_alpn(cut: Callable[[bytes], list[bytes]]) -> None:
+    """What the server picks of what we offer; nothing when nothing is offered."""
+    made = context(alpn=("http/1.1",))
+    assert shake(made, cut, alpn=(b"h2", b"http/1.1")).alpn == "http/1.1"
+    assert shake(made, cut).alpn is None
+
+
+def test_the_server_gets_our_name() -> None:
+    """The name stands in SNI; without a name there is none."""
+    names: list[str | None] = []
+    made = context()
+    made.sni_callback = lambda _connection, name, _context: names.append(name)
+    shake(made)
+    converse(HandshakeDialogue(None, after_upgrade=False), TlsServer(context=made))
+    assert list(dict.fromkeys(names)) == [NAME, None]  # each twice, after a HelloRetryRequest
+
+
+@each_cut
+def test_refused_for_want_of_a_client_certificate(cut: Callable[[bytes], list[bytes]]) -> None:
+    """In TLS 1.2 the server's alert ends the handshake, and its name is the evidence."""
+    shaken = shake(context(only=TLS12, client_certificate=ssl.CERT_REQUIRED), cut)
+    assert shaken == failed(Verdict.HANDSHAKE_FAILED, "alert", alert="handshake_failure")
+
+
+@each_cut
+def test_text_behind_the_go_ahead(cut: Callable[[bytes], list[bytes]]) -> None:
+    """After STARTTLS, text before TLS is kept aside, and the handshake goes on."""
+
+    class Talkative(TlsServer):
+        def hear(self, data: bytes) -> bytes:
+            text, self.text = self.text, b""
+            return text + super().hear(data)
+
+        text = b"250 injected\r\n"
+
+    dialogue = HandshakeDialogue(NAME, after_upgrade=True)
+    assert converse(dialogue, Talkative(context=context()), cut).failure is None
+    assert dialogue.early == b"250 injected\r\n"
+
+
+# Raw hellos against the same servers
+
+BOTH = context()
+RAW: dict[str, tuple[ssl.SSLContext, Version, Evidence, dict[str, object]]] = {
+    "1.2 to 1.2": (context(only=TLS12), Version.TLS1_2, Evidence.SERVER_HELLO, {"version": 0x0303, "cipher": 0xC02C}),
+    "1.3 to 1.2": (context(only=TLS12), Version.TLS1_3, Evidence.ALERT, {"alert": 70}),
+    "1.1 to 1.2": (context(only=TLS12), Version.TLS1_1, Evidence.ALERT, {"alert": 70}),
+    "SSLv3 to 1.2": (context(only=TLS12), Version.SSLV3, Evidence.ALERT, {"alert": 40}),
+    "1.2 to 1.3": (context(only=TLS13), Version.TLS1_2, Evidence.ALERT, {"alert": 70}),
+    "1.3 to 1.3": (
+        context(only=TLS13, group="X25519"),
+        Version.TLS1_3,
+        Evidence.SERVER_HELLO,
+        {"version": 0x0304, "cipher": 0x1302, "group": 0x001D},
+    ),
+    "1.3 to 1.3 with P-384 only": (
+        context(only=TLS13, group="secp384r1"),
+        Version.TLS1_3,
+        Evidence.HELLO_RETRY_REQUEST,
+        {"version": 0x0304, "cipher": 0x1302, "group": 0x0018, "flags": frozenset({"hrr"})},
+    ),
+    "1.2 to both: the sentinel tells": (
+        BOTH,
+        Version.TLS1_2,
+        Evidence.SERVER_HELLO,
+        {"version": 0x0303, "flags": frozenset({"tls13_hint"})},
+    ),
+    "1.0 to RSA with old suites": (
+        context(key=RSA, ciphers="AES128-SHA:@SECLEVEL=0"),
+        Version.TLS1_0,
+        Evidence.ALERT,
+        {"alert": 70},
+    ),
+    "1.2, static RSA": (
+        context(only=TLS12, key=RSA, ciphers="AES256-SHA:@SECLEVEL=0"),
+        Version.TLS1_2,
+        Evidence.SERVER_HELLO,
+        {"cipher": 0x0035},
+    ),
+}
+
+
+@each_cut
+@pytest.mark.parametrize(("made", "version", "evidence", "facts"), RAW.values(), ids=RAW)
+def test_raw_hellos(
+    made: ssl.SSLContext,
+    version: Version,
+    evidence: Evidence,
+    facts: dict[str, object],
+    cut: Callable[[bytes], list[bytes]],
+) -> None:
+    """OpenSSL understands our own hellos, and we its answer to them."""
+    dialogue = exchange(version, NAME, bytes(range(96)), after_upgrade=False)
+    answer = converse(dialogue, TlsServer(context=made), cut)
+    assert answer.evidence is evidence
+    assert {word: getattr(answer, word) for word in facts} == facts
+
+
+# What is no handshake
+
+
+def fed(data: bytes, end: End = End.EOF, *, after_upgrade: bool = False) -> Handshake:
+    """What these bytes come to, whole and byte by byte, but for the words."""
+    whole, in_pieces = (
+        play(HandshakeDialogue(NAME, after_upgrade=after_upgrade), cut(data), end).value for cut in CUTS
+    )
+    assert whole.failure is not None
+    assert in_pieces.failure is not None
+    known = ("stage", "cause", "alert")
+    assert [getattr(whole.failure, word) for word in known] == [getattr(in_pieces.failure, word) for word in known]
+    return whole
+
+
+NOT_TLS: dict[str, tuple[bytes, Handshake]] = {
+    "HTTP": (
+        b"HTTP/1.1 400 no\r\n",
+        failed(Verdict.PROTOCOL_MISMATCH, "plaintext", hint="http", detail="HTTP/1.1 400 no\\r\\n"),
+    ),
+    "text": (b"go away\n", failed(Verdict.VIOLATION, "plaintext", detail="go away\\n")),
+    "telnet": (b"\xff\xfd\x18", failed(Verdict.PROTOCOL_MISMATCH, "garbage", hint="telnet", detail="\\xff\\xfd\\x18")),
+    "SSLv2": (b"\x80\x03\x00\x00\x01", failed(Verdict.VIOLATION, "garbage", detail="\\x80\\x03\\x00\\x00\\x01")),
+    "no record": (b"\x16abcdefg", failed(Verdict.VIOLATION, "garbage", detail="\\x16abcdefg")),
+    "no version of a record": (b"\x16\x03\x63\x00\x02\x01", failed(Verdict.VIOLATION, "not a TLS record")),
+    "an echo": (
+        record(HANDSHAKE, message(1, bytes(40)), 0x0301),
+        failed(Verdict.PROTOCOL_MISMATCH, "garbage", hint="echo"),
+    ),
+    "a record too long": (
+        b"\x16\x03\x03\xff\xff" + bytes(50),
+        failed(Verdict.HANDSHAKE_FAILED, "broken", detail="data length too long; record layer failure"),
+    ),
+    "nonsense in a record": (
+        record(HANDSHAKE, message(99, b"?")),
+        failed(Verdict.HANDSHAKE_FAILED, "broken", detail="unexpected message"),
+    ),
+    "only a CCS, and an alert": (
+        CCS + alert(2, 40),
+        failed(Verdict.HANDSHAKE_FAILED, "broken", detail="unexpected message"),
+    ),
+    "SSLv3": (
+        record(HANDSHAKE, server_hello(0x0300, 0x0005), 0x0300),
+        failed(Verdict.LOCAL_LIMITATION, "tls_library", detail="unsupported protocol"),
+    ),
+    "a suite that nobody offered": (
+        record(HANDSHAKE, server_hello(0x0303, 0xFEFE, b"")),
+        failed(Verdict.LOCAL_LIMITATION, "tls_library", detail="unknown cipher returned"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("data", "expected"), NOT_TLS.values(), ids=NOT_TLS)
+def test_not_tls(data: bytes, expected: Handshake) -> None:
+    """What is no TLS is never taken for a limit of our library, nor a limit of our library for the server's "no"."""
+    assert fed(data) == expected
+
+
+@pytest.mark.parametrize("number", range(1, 256))
+def test_every_alert(number: int) -> None:
+    """A fatal alert is told by its name, those too that OpenSSL has no words for."""
+    assert fed(alert(2, number)) == failed(Verdict.HANDSHAKE_FAILED, "alert", alert=alert_name(number))
+
+
+def test_close_notify() -> None:
+    """A close_notify in place of a ServerHello is an alert like the others."""
+    assert fed(alert(1, 0)) == failed(Verdict.HANDSHAKE_FAILED, "alert", alert="close_notify")
+
+
+@pytest.mark.parametrize(
+    ("end", "verdict"),
+    [
+        (End.EOF, Verdict.CLOSED),
+        (End.RESET, Verdict.RESET),
+        (End.TIMEOUT, Verdict.TIMEOUT),
+        (End.DEADLINE, Verdict.TARPIT),
+    ],
+)
+@pytest.mark.parametrize(
+    "data", [b"", b"\x16\x03", record(HANDSHAKE, HELLO_12)[:40]], ids=["nothing", "a record's head", "half a hello"]
+)
+def test_ends(data: bytes, end: End, verdict: Verdict) -> None:
+    """FIN, RST, silence and slowness, before TLS and in its middle."""
+    assert fed(data, end) == failed(verdict, end.value)
+
+
+@pytest.mark.parametrize("only", [TLS12, TLS13])
+def test_truncated(only: ssl.TLSVersion) -> None:
+    """A real server that falls silent after so many bytes: there is a result, and never a negotiated one."""
+
+    class Failing(TlsServer):
+        left = 0
+
+        def hear(self, data: bytes) -> bytes:
+            said = super().hear(data)[: self.left]
+            self.left -= len(said)
+            return said
+
+    made = context(only=only)
+    first = len(TlsServer(context=made).hear(play(HandshakeDialogue(NAME, after_upgrade=False), []).sent[0]))
+    for left in range(0, first - 16, 23):
+        server = Failing(context=made)
+        server.left = left
+        shaken = converse(HandshakeDialogue(NAME, after_upgrade=False), server)
+        assert shaken == failed(Verdict.TIMEOUT, "timeout")
+
+
+def test_endless_records() -> None:
+    """A server that never comes to an end runs into our cap."""
+    warnings = alert(1, 112) * 4
+    played = play(HandshakeDialogue(NAME, after_upgrade=False), [warnings] * (MAX_BYTES // len(warnings) + 2))
+    assert played.value.failure is not None
+    assert played.most_held <= MAX_BYTES
+
+
+@pytest.mark.parametrize(
+    ("reasons", "expected"),
+    [
+        (
+            ["tls alert handshake failure"],
+            Outcome(Verdict.HANDSHAKE_FAILED, Stage.TLS, "alert", alert="handshake_failure"),
+        ),
+        (["dh key too small"], Outcome(Verdict.LOCAL_LIMITATION, Stage.TLS, "tls_library", detail="dh key too small")),
+        (["bad signature"], Outcome(Verdict.HANDSHAKE_FAILED, Stage.TLS, "broken", detail="bad signature")),
+        (
+            ["bn lib", "ee key too small"],
+            Outcome(Verdict.LOCAL_LIMITATION, Stage.TLS, "tls_library", detail="bn lib; ee key too small"),
+        ),
+        ([], Outcome(Verdict.HANDSHAKE_FAILED, Stage.TLS, "broken")),
+    ],
+)
+def test_failures_of_openssl(reasons: list[str], expected: Outcome) -> None:
+    """The server's alert, our library's limit, and a handshake that breaks are three things."""
+    assert failure_of(SSL.Error([("SSL routines", "", reason) for reason in reasons]), b"") == expected
+
+
+def test_errors_without_a_list() -> None:
+    """OpenSSL's errors of the system have no list of reasons."""
+    assert failure_of(SSL.SysCallError(-1, "Unexpected EOF"), b"").cause == "broken"

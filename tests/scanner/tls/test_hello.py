@@ -1,0 +1,244 @@
+"""Hellos: ours as a strict server reads them, and those of servers as we read them."""
+
+import importlib
+import warnings
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scanner.tls.hello import SUITES, MalformedHelloError, ServerHello, client_hello, read_server_hello
+from scanner.tls.names import Version, cipher_name
+from scanner.tls.wire import is_text, starts_record
+from tests.scanner.tls.wire import (
+    HELLO_12,
+    HELLO_13,
+    HRR_RANDOM,
+    KEY_SHARE_X25519,
+    SUPPORTED_VERSIONS_13,
+    extension,
+    read_client_hello,
+    server_hello,
+    u16,
+)
+
+ENTROPY = bytes(range(96))
+BY_RECORD = [version for version in Version if version is not Version.SSLV2]
+NAME = "mx.example.org"
+EXPORT1024 = (0x0062, 0x0064)  # of a draft, never registered
+PADDING, SUPPORTED_GROUPS, SIGNATURES, SUPPORTED_VERSIONS, KEY_SHARE = 21, 10, 13, 43, 51
+
+each_version = pytest.mark.parametrize("version", BY_RECORD)
+
+
+@pytest.fixture(scope="module")
+def tlslite() -> Any:
+    """The messages of tlslite-ng, whose imports are deprecated."""
+    with warnings.catch_warnings(action="ignore"):
+        return importlib.import_module("tlslite.messages"), importlib.import_module("tlslite.utils.codec")
+
+
+# Ours
+
+
+@each_version
+def test_versions_offered(version: Version) -> None:
+    """Each hello offers its version and nothing above it; TLS 1.3 stands in `supported_versions` alone."""
+    hello = read_client_hello(client_hello(version, NAME, ENTROPY))
+    assert hello.version == min(version.code, 0x0303)
+    assert hello.record_version == min(version.code, 0x0301)
+    if version is Version.TLS1_3:
+        assert hello.of(SUPPORTED_VERSIONS).codes(1) == [0x0304]
+    else:
+        assert SUPPORTED_VERSIONS not in (hello.extensions or {})
+        assert KEY_SHARE not in (hello.extensions or {})
+
+
+@each_version
+def test_entropy(version: Version) -> None:
+    """Random, session id and key share are the caller's, each its own third; the session id is never empty."""
+    hello = read_client_hello(client_hello(version, NAME, ENTROPY))
+    assert (hello.random, hello.session) == (ENTROPY[:32], ENTROPY[32:64])
+    assert hello.compressions == b"\x00"
+    if version is Version.TLS1_3:
+        share = hello.of(KEY_SHARE)
+        assert share.vector(2) == u16(0x001D) + u16(32) + ENTROPY[64:]
+        share.end()
+
+
+@each_version
+def test_suites(version: Version) -> None:
+    """All that the version can have, each once and each registered; those of TLS 1.3 are not offered below it."""
+    suites = read_client_hello(client_hello(version, NAME, ENTROPY)).suites
+    assert suites == list(SUITES[version])
+    assert len(set(suites)) == len(suites) <= 128  # more than 128 are refused by some servers
+    assert all(cipher_name(code) or code in EXPORT1024 for code in suites)
+    assert suites[-1] == 0x00FF
+    of_tls13 = [code for code in suites if "_WITH_" not in (cipher_name(code) or "_WITH_") and code != 0x00FF]
+    assert bool(of_tls13) == (version is Version.TLS1_3)
+
+
+def test_sslv3_has_no_extensions() -> None:
+    """SSLv3 has no extensions (RFC 6101), so no name, and nothing with elliptic curves."""
+    hello = read_client_hello(client_hello(Version.SSLV3, NAME, ENTROPY))
+    assert hello.extensions is None
+    assert not any(
+        "ECDHE" in (cipher_name(code) or "") or "SHA256" in (cipher_name(code) or "") for code in hello.suites
+    )
+
+
+@each_version
+def test_server_name(version: Version) -> None:
+    """The name stands in SNI; without one there is no such extension."""
+    if version is not Version.SSLV3:
+        assert read_client_hello(client_hello(version, NAME, ENTROPY)).server_name == NAME
+    assert read_client_hello(client_hello(version, None, ENTROPY)).server_name is None
+
+
+def test_groups_and_signatures() -> None:
+    """Groups go with every hello of TLS, signature algorithms from TLS 1.2 on, and the key share is of the first group."""
+    for version in BY_RECORD[1:]:
+        hello = read_client_hello(client_hello(version, NAME, ENTROPY))
+        groups = hello.of(SUPPORTED_GROUPS).codes(2)
+        assert groups[0] == 0x001D
+        assert {0x0017, 0x0018, 0x0019, 0x0100, 0x0102} <= set(groups)
+        assert (SIGNATURES in (hello.extensions or {})) == (version.code >= 0x0303)
+
+
+@each_version
+def test_lengths_that_hang_servers(version: Version) -> None:
+    """No hello has 256 to 511 bytes (RFC 7685), nor a length that is 10 or 14 modulo 256, however long the name is."""
+    for name in (None, *((("n" * 61 + ".") * 5)[:length] + "e" for length in range(253))):
+        hello = read_client_hello(client_hello(version, name, ENTROPY))
+        assert not 256 <= hello.message_bytes < 512
+        assert hello.message_bytes % 256 not in (10, 14)
+        assert set((hello.extensions or {}).get(PADDING, b"")) <= {0}
+
+
+@each_version
+def test_tlslite_reads_it(version: Version, tlslite: Any) -> None:
+    """A foreign parser reads the same hello."""
+    messages, codec = tlslite
+    hello = messages.ClientHello()
+    hello.parse(codec.Parser(bytearray(client_hello(version, NAME, ENTROPY)[6:])))
+    assert hello.client_version == (3, min(version.code, 0x0303) & 0xFF)
+    assert hello.cipher_suites == list(SUITES[version])
+    assert bytes(hello.server_name) == (b"" if version is Version.SSLV3 else NAME.encode())
+
+
+# Theirs
+
+
+def body_of(message: bytes) -> bytes:
+    return message[4:]
+
+
+@pytest.mark.parametrize(
+    ("message", "offered", "read"),
+    [
+        (HELLO_12, Version.TLS1_2, ServerHello(0x0303, 0xC02F, None, False, frozenset())),
+        (HELLO_13, Version.TLS1_3, ServerHello(0x0304, 0x1301, 0x001D, False, frozenset())),
+        (server_hello(0x0300, 0x0005, session=b""), Version.SSLV3, ServerHello(0x0300, 5, None, False, frozenset())),
+        (server_hello(0x0301, 0xC014), Version.TLS1_0, ServerHello(0x0301, 0xC014, None, False, frozenset())),
+        (  # a suite without a name, that nobody asked for, is still a number
+            server_hello(0x0303, 0xFEFE),
+            Version.TLS1_2,
+            ServerHello(0x0303, 0xFEFE, None, False, frozenset({"unoffered_cipher"})),
+        ),
+        (
+            server_hello(0x0303, 0x1302, SUPPORTED_VERSIONS_13 + extension(51, u16(0x0018)), random=HRR_RANDOM),
+            Version.TLS1_3,
+            ServerHello(0x0304, 0x1302, 0x0018, True, frozenset()),
+        ),
+        (  # the sentinels of RFC 8446 §4.1.3
+            server_hello(0x0303, 0xC02F, b"", random=b"r" * 24 + b"DOWNGRD\x01"),
+            Version.TLS1_2,
+            ServerHello(0x0303, 0xC02F, None, False, frozenset({"tls13_hint"})),
+        ),
+        (
+            server_hello(0x0302, 0x0035, b"", random=b"r" * 24 + b"DOWNGRD\x00"),
+            Version.TLS1_1,
+            ServerHello(0x0302, 0x0035, None, False, frozenset({"tls12_hint"})),
+        ),
+        (  # an extension that nobody knows is passed over
+            server_hello(0x0303, 0x1301, extension(0x4242, b"??") + SUPPORTED_VERSIONS_13 + KEY_SHARE_X25519),
+            Version.TLS1_3,
+            ServerHello(0x0304, 0x1301, 0x001D, False, frozenset()),
+        ),
+        (  # a draft of TLS 1.3
+            server_hello(0x0303, 0x1301, extension(43, b"\x7f\x1c")),
+            Version.TLS1_3,
+            ServerHello(0x7F1C, 0x1301, None, False, frozenset()),
+        ),
+    ],
+)
+def test_server_hellos(message: bytes, offered: Version, read: ServerHello) -> None:
+    """What a ServerHello says, number by number."""
+    assert read_server_hello(body_of(message), offered) == read
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        server_hello(0x0303, 0xC02F, extension(43, b"")[:3]),  # an extension without its length
+        server_hello(0x0303, 0xC02F, extension(43, b"\x03\x04")[:-1]),
+        server_hello(0x0303, 0xC02F) + b"\x00",  # half of the list's length
+        server_hello(0x0303, 0xC02F, b"") + b"\x00",  # a byte behind the list
+        server_hello(0x0002, 0xC02F),  # no version of TLS or SSLv3
+        server_hello(0x0303, 0xC02F, extension(43, b"\x00\x02")),
+        server_hello(0xFEFD, 0xC02F),  # DTLS
+        server_hello(0x0303, 0xC02F, session=b"s" * 33),
+    ],
+)
+def test_malformed_server_hellos(message: bytes) -> None:
+    """What is no ServerHello is refused."""
+    with pytest.raises(MalformedHelloError):
+        read_server_hello(body_of(message), Version.TLS1_2)
+
+
+@pytest.mark.parametrize("message", [HELLO_12, HELLO_13])
+def test_truncated_server_hellos(message: bytes) -> None:
+    """Every piece of a ServerHello is refused, but for the one that ends where the extensions may begin."""
+    body = body_of(message)
+    for length in range(len(body)):
+        if length == 2 + 32 + 1 + 32 + 2 + 1:
+            assert read_server_hello(body[:length], Version.TLS1_3).group is None
+        else:
+            with pytest.raises(MalformedHelloError):
+                read_server_hello(body[:length], Version.TLS1_3)
+
+
+@given(body=st.binary(max_size=200), at=st.integers(0, 120), to=st.integers(0, 255), version=st.sampled_from(BY_RECORD))
+@settings(max_examples=300, deadline=None, derandomize=True)
+def test_any_body(body: bytes, at: int, to: int, version: Version) -> None:
+    """Any bytes, and a good ServerHello with any byte changed, are read or refused, nothing else."""
+    changed = bytearray(body_of(HELLO_13))
+    changed[at % len(changed)] = to
+    for each in (body, bytes(changed)):
+        try:
+            assert read_server_hello(each, version).version >= 0x0300
+        except MalformedHelloError:
+            pass
+
+
+# First bytes
+
+
+@pytest.mark.parametrize(
+    ("data", "record", "text"),
+    [
+        (b"\x16", True, False),
+        (b"\x15\x03", True, False),
+        (b"\x16\x02", False, False),
+        (b"\x80\x2e", False, False),
+        (b"H", False, True),
+        (b"\r\n", False, True),
+        (b"220 ready\r\n\x16\x03\x01", False, True),
+        (b"220\xff", False, False),
+        (b"J\x00\x00\x00\n8.0", False, False),
+    ],
+)
+def test_first_bytes(data: bytes, record: bool, text: bool) -> None:
+    """A record, a line of text, or neither; what comes behind the first line does not matter."""
+    assert (starts_record(data), is_text(data)) == (record, text)
