@@ -4,6 +4,7 @@ Parsing is cached by the certificate itself: one certificate on 50,000 endpoints
 """
 
 import hashlib
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -90,11 +91,12 @@ def sha256(der: bytes) -> str:
 @lru_cache(maxsize=CACHED_CERTIFICATES)
 def read_certificate(der: bytes) -> Certificate:
     """The facts of a certificate in DER. Never raises: see `parse_error`."""
-    try:
-        parsed = x509.load_der_x509_certificate(der)
-    except ValueError as error:
-        return Certificate(sha256(der), parse_error=_shown(str(error)))
-    return _Facts(parsed).read(sha256(der))
+    with warnings.catch_warnings(action="ignore"):  # the library's, about what it will refuse one day
+        try:
+            parsed = x509.load_der_x509_certificate(der)
+        except (ValueError, x509.InvalidVersion) as error:
+            return Certificate(sha256(der), parse_error=_shown(str(error)))
+        return _Facts(parsed).read(sha256(der))
 
 
 class _Facts:

@@ -30,6 +30,9 @@ class TlsDialogue(Dialogue[T], ABC, Generic[T]):
                 yield from self.more()
             elif self._buffer[0] & 0x80 or not is_text(self._buffer[:1]):
                 self.began = starts_record(self._buffer)
+                if self.began and len(self._buffer) == 1:
+                    yield from self.more()
+                    continue
                 return
             elif self.after_upgrade:
                 line = yield from self.read_line()

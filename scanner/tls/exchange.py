@@ -208,10 +208,11 @@ class Sslv2Exchange(HelloExchange):
         return self.read_alert((yield from self.read_exactly(length)))
 
     def _sslv2_answer(self) -> Script[HelloAnswer]:
-        first = bytes(self._buffer[:3])
-        header_bytes, length, padding = sslv2.header(first)
+        header_bytes, length, padding = sslv2.header(bytes(self._buffer[:3]))
+        while len(self._buffer) <= header_bytes:
+            yield from self.more()
         seen = self.trailing_data
-        if length < 3 + padding or (len(seen) > header_bytes and seen[header_bytes] not in (0, 4)):
+        if length < 3 + padding or seen[header_bytes] not in (sslv2.ERROR, sslv2.SERVER_HELLO):
             raise Violation("not a message of SSLv2", seen)
         message = (yield from self.read_exactly(header_bytes + length))[header_bytes : header_bytes + length - padding]
         if message[0] == sslv2.ERROR:

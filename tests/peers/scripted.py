@@ -29,6 +29,7 @@ class Server:
     port: int
     connections: int = 0
     heard: bytearray = field(default_factory=bytearray)
+    visited: trio.Event = field(default_factory=trio.Event)  # somebody has connected
 
     @property
     def place(self) -> str:
@@ -131,6 +132,7 @@ async def serving(scripts: Mapping[str, Script]) -> AsyncIterator[dict[str, Serv
 def _handler(script: Script, server: Server) -> Callable[[trio.SocketStream], Awaitable[None]]:
     async def handle(stream: trio.SocketStream) -> None:
         server.connections += 1
+        server.visited.set()
         with suppress(*_GONE):
             await script(Talk(stream, server))
         stream.socket.close()

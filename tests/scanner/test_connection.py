@@ -415,7 +415,7 @@ async def test_silence_on_a_socket() -> None:
 
 async def test_a_tarpit_on_a_socket() -> None:
     """A deadline behind bytes that came is a tarpit, unless we have spoken since."""
-    with connected(deadline_s=0.05) as (wire, server):
+    with connected(deadline_s=0.25) as (wire, server):
         server.sendall(b"x")
         await wire.receive(1)
         with pytest.raises(WireEnded) as ended:

@@ -39,7 +39,8 @@ class Reader(Dialogue[object]):
         """One read after the other."""
         pieces: list[bytes] = []
         for read in self._reads:
-            pieces.append((yield from read(self)))
+            piece = yield from read(self)
+            pieces.append(piece)
         return pieces
 
     def stopped(self, stop: Stop) -> object:

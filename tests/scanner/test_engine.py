@@ -173,8 +173,8 @@ async def test_waiting_takes_no_task(autojump_clock: object) -> None:
     """Endpoints that wait for a permit are memory: tasks there are only for connections that are open."""
     world = World()
     base = trio.lowlevel.current_statistics().tasks_living
-    await run(world.engine(Limits(connections=5, rate=0, per_address_rate=0), ALL[:1]), map(endpoint, range(500)))
-    assert len(world.over) == 500
+    await run(world.engine(Limits(connections=5, rate=0, per_address_rate=0), ALL[:1]), map(endpoint, range(200)))
+    assert len(world.over) == 200
     assert world.most_tasks <= base + 5 + 1  # the one is the alarm clock
 
 
@@ -422,7 +422,7 @@ async def test_aborting(autojump_clock: object) -> None:
         nursery.start_soon(abort)
         await run(engine, [endpoint(1), endpoint(2), endpoint(2, 25)])
     assert trio.current_time() - began == 6
-    assert [(len(interview.answers), interview.connections) for interview in world.over] == [(1, 2), (1, 1)]
+    assert sorted((len(each.answers), each.connections) for each in world.over) == [(1, 1), (1, 2)]
     assert (engine.tally.over, engine.tally.unfinished, world.open) == (2, 1, 0)
 
 

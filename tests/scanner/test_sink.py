@@ -212,12 +212,13 @@ async def test_a_reader_that_has_gone() -> None:
 
 async def test_a_full_disk() -> None:
     """No space left is told as such."""
-    with Path("/dev/full").open("wb", buffering=0) as full:
-        sink = Sink(full.fileno())
-        sink.put(record(1))
-        sink.close()
-        with pytest.raises(OutputClosed, match=r"^the output cannot be written: No space left on device$"):
-            await sink.run()
+    full = os.open("/dev/full", os.O_WRONLY)
+    sink = Sink(full)
+    sink.put(record(1))
+    sink.close()
+    with pytest.raises(OutputClosed, match=r"^the output cannot be written: No space left on device$"):
+        await sink.run()
+    os.close(full)
 
 
 @pytest.mark.parametrize("before", [b"", b"an older line\n"])

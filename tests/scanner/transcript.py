@@ -81,7 +81,7 @@ class Transcript:
 
         What stands behind the last turn comes with its last piece.
         """
-        dialogue = self.begin()
+        dialogue: Dialogue[Any] = self.begin()
         sent: list[bytes] = []
         done = advance(dialogue, sent)
         said = b""
@@ -105,7 +105,7 @@ class Transcript:
 
     def stop_after(self, count: int, end: End) -> tuple[Result, bytes]:
         """(result, what the client said) when the wire ends after so many bytes of the server's."""
-        dialogue = self.begin()
+        dialogue: Dialogue[Any] = self.begin()
         sent: list[bytes] = []
         done = advance(dialogue, sent)
         for turn in self.turns:

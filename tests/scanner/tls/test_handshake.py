@@ -1,4 +1,4 @@
-"""Real TLS without a wire: our hellos and our handshake against an OpenSSL that is not ours (the standard library's)."""
+"""Real TLS without a wire: our hellos and our handshake against another OpenSSL, the standard library's."""
 
 import ssl
 from collections.abc import Callable
@@ -335,6 +335,28 @@ def test_truncated(only: ssl.TLSVersion) -> None:
         server.left = left
         shaken = converse(HandshakeDialogue(NAME, after_upgrade=False), server)
         assert shaken == failed(Verdict.TIMEOUT, "timeout")
+
+
+@pytest.mark.parametrize("only", [TLS12, TLS13])
+def test_any_byte_changed(only: ssl.TLSVersion) -> None:
+    """A real server with one byte of its first flight changed: there is a result, whatever OpenSSL makes of it."""
+
+    class Changing(TlsServer):
+        at = 0
+
+        def hear(self, data: bytes) -> bytes:
+            said = bytearray(super().hear(data))
+            if self.at < len(said):
+                said[self.at] ^= 0x55
+            self.at = 2**14
+            return bytes(said)
+
+    made = context(only=only)
+    for at in range(0, 1400, 9):
+        server = Changing(context=made)
+        server.at = at
+        shaken = converse(HandshakeDialogue(NAME, after_upgrade=False), server)
+        assert shaken.failure is not None or shaken.chain
 
 
 def test_endless_records() -> None:

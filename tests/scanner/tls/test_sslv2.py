@@ -51,7 +51,7 @@ def answered(data: bytes, end: End = End.EOF) -> HelloAnswer:
 
 
 def test_client_hello() -> None:
-    """A header of two bytes, version 2, every cipher kind, no session, a challenge (Hickman's draft, "CLIENT-HELLO")."""
+    """A header of two bytes, version 2, every cipher kind, no session, and a challenge (Hickman's draft)."""
     reader = Reader(sslv2.client_hello(ENTROPY))
     assert reader.number(2) == 0x8000 | len(reader.data)
     assert reader.number(1) == 1

@@ -1,0 +1,104 @@
+"""Progress for people: log lines where there is no terminal, a live line where there is one, a table at the end."""
+
+import io
+
+import pytest
+import trio
+from rich.console import Console
+from structlog.testing import capture_logs
+
+from scanner import progress
+from scanner.conclusion import Status
+from scanner.engine import Tally
+from scanner.progress import LINE_EVERY_S, show_progress
+from scanner.summary import Summary
+
+
+def record(service: str, status: Status, **versions: str) -> dict[str, object]:
+    """As much of a record as is counted."""
+    entries = {f"TLSv1.{name[1:]}": {"verdict": verdict} for name, verdict in versions.items()}
+    return {"service": service, "status": status, "versions": entries or None}
+
+
+def summary() -> Summary:
+    """Three endpoints."""
+    counts = Summary()
+    counts.note_endpoint(record("smtp", Status.TLS, v2="yes", v3="no"))
+    counts.note_endpoint(record("smtp", Status.UNREACHABLE))
+    counts.note_endpoint(record("https", Status.TLS, v2="yes", v3="unknown"))
+    return counts
+
+
+async def test_lines(autojump_clock: trio.abc.Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every ten seconds a log line says how far it is, how fast, and when it will be over."""
+    monkeypatch.setattr(progress, "is_terminal", lambda: False)
+    tally = Tally()
+    with capture_logs() as logs, trio.move_on_after(2.5 * LINE_EVERY_S):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(show_progress, tally, summary(), 103)
+            await trio.sleep(LINE_EVERY_S / 2)
+            tally.taken, tally.over = 50, 30
+            await trio.sleep(LINE_EVERY_S)
+            tally.taken, tally.over, tally.unfinished = 100, 80, 3
+    assert logs == [
+        {
+            "event": "progress",
+            "log_level": "info",
+            "done": done,
+            "in_flight": in_flight,
+            "per_second": per_second,
+            "tls": 2,
+            "unreachable": 1,
+            "seconds_left": left,
+        }
+        for done, in_flight, per_second, left in [(30, 20, 3.0, 24), (80, 17, 5.0, 5)]
+    ]
+
+
+async def test_lines_of_a_run_of_unknown_length(
+    autojump_clock: trio.abc.Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nobody knows how much there is, or nothing moves, no time is promised."""
+    monkeypatch.setattr(progress, "is_terminal", lambda: False)
+    for total in (None, 100):
+        with capture_logs() as logs, trio.move_on_after(1.5 * LINE_EVERY_S):
+            await show_progress(Tally(), Summary(), total)
+        assert logs == [{"event": "progress", "log_level": "info", "done": 0, "in_flight": 0, "per_second": 0.0}]
+
+
+async def test_a_live_line_leaves_nothing_behind(
+    autojump_clock: trio.abc.Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The live line is shown while the run lasts, and is gone when it is cancelled."""
+    shown = io.StringIO()
+    monkeypatch.setattr(progress, "is_terminal", lambda: True)
+    monkeypatch.setattr(progress, "Console", lambda stderr: Console(file=shown, force_terminal=True, width=200))
+    with trio.move_on_after(3):
+        await show_progress(Tally(taken=1_234, over=1_000), summary(), 2_000)
+    text = shown.getvalue()
+    for part in ("1,000 done", "234 in flight", "tls 2 unreachable 1"):
+        assert part in text
+    assert text.endswith("\x1b[2K")  # the line is erased
+    assert capsys.readouterr() == ("", "")
+
+
+def text_of(counts: Summary) -> list[list[str]]:
+    """The table as cells."""
+    shown = io.StringIO()
+    Console(file=shown, width=200).print(counts.table())
+    return [line.strip("│┃").replace("┃", "│").split("│") for line in shown.getvalue().splitlines() if line[0] in "│┃"]
+
+
+def test_the_table() -> None:
+    """One row a service, with its endpoints by status and the versions that they speak."""
+    rows = [[cell.strip() for cell in row] for row in text_of(summary())]
+    assert rows == [
+        ["service", "tls", "unreachable", "TLSv1.2", "TLSv1.3"],
+        ["https", "1", "", "1 / 0 / 0", "0 / 0 / 1"],
+        ["smtp", "1", "1", "1 / 0 / 0", "0 / 1 / 0"],
+    ]
+
+
+def test_the_table_of_nothing() -> None:
+    """A run without endpoints has a table without rows."""
+    assert len(text_of(Summary())) == 1

@@ -1,0 +1,195 @@
+"""What holds for everything that talks, for the protocols of today and those that the registry gains tomorrow.
+
+Any bytes, in any pieces, with any end: a result, never an exception; bounded sends, bounded memory, and work that
+grows with the bytes and not with their square.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scanner.dialogue import MAX_DIALOGUE_BYTES, Dialogue, End
+from scanner.starttls import SPOKEN
+from scanner.starttls.result import Inside, StartTls
+from scanner.tls import exchange as raw
+from scanner.tls import handshake
+from scanner.tls.exchange import HelloAnswer, exchange
+from scanner.tls.handshake import Handshake, HandshakeDialogue
+from scanner.tls.names import Version
+from tests.scanner.play import advance, byte_by_byte, play
+from tests.scanner.tls.wire import CCS, HELLO_12, HELLO_13, alert, in_records
+from tests.scanner.transcript import every_transcript
+
+NAME = "client.example.org"
+MOST_SENDS = 8  # of any dialogue; those of today need four
+MOST_SENT_BYTES = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A dialogue to be tried."""
+
+    name: str
+    begin: Callable[[], Dialogue[Any]]
+    result: type
+    max_bytes: int
+
+
+def _subjects() -> Iterator[Subject]:
+    for name, spoken in SPOKEN.items():
+        yield Subject(name, lambda spoken=spoken: spoken.upgrade(NAME), StartTls, MAX_DIALOGUE_BYTES)  # type: ignore[misc]
+        for greeting in (False, True):
+            within = lambda spoken=spoken, greeting=greeting: spoken.within(NAME, greeting)  # noqa: E731
+            yield Subject(f"{name} {'implicit' if greeting else 'inside'}", within, Inside, MAX_DIALOGUE_BYTES)
+    for after_upgrade in (False, True):
+        behind = " after STARTTLS" if after_upgrade else ""
+        for version in Version:
+            hello = lambda version=version, after=after_upgrade: exchange(version, NAME, bytes(96), after_upgrade=after)  # noqa: E731
+            yield Subject(version.value + behind, hello, HelloAnswer, raw.MAX_BYTES)
+        shake = lambda after=after_upgrade: HandshakeDialogue(NAME, after_upgrade=after)  # noqa: E731
+        yield Subject("handshake" + behind, shake, Handshake, handshake.MAX_BYTES)
+
+
+SUBJECTS = list(_subjects())
+SPEAKERS = [subject for subject in SUBJECTS if subject.result in (StartTls, Inside)]
+
+
+def each(subjects: list[Subject]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("subject", subjects, ids=lambda subject: subject.name)
+
+
+# Bytes that get somewhere: lines that real servers say, records that real servers send, and anything in between.
+LINES = sorted(
+    {line for script in every_transcript() for line in re.findall(rb"[^\n]*\n?", script.server_bytes)[:30] if line}
+)
+RECORDS = [
+    CCS,
+    alert(1, 112),
+    alert(2, 40),
+    in_records(HELLO_12, 20),
+    in_records(HELLO_13, 2**14),
+    b"\x16\x03\x03",
+    b"\x80\x03\x00\x00\x01",
+    b"\x80\x20\x04\x00\x01\x00\x02",
+]
+PIECES = st.sampled_from(LINES) | st.sampled_from(RECORDS) | st.binary(max_size=12)
+CONVERSATIONS = st.lists(PIECES, max_size=12)
+
+
+@each(SUBJECTS)
+@given(pieces=CONVERSATIONS, end=st.sampled_from(End))
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_any_bytes(subject: Subject, pieces: list[bytes], end: End) -> None:
+    """Any pieces with any end: one result of the right kind, that stays the same, and few sends of few bytes."""
+    dialogue = subject.begin()
+    played = play(dialogue, pieces, end)
+    assert isinstance(played.value, subject.result)
+    assert dialogue.end(End.EOF) is played.value
+    assert dialogue.end(End.RESET) is played.value
+    assert len(played.sent) <= MOST_SENDS
+    assert len(b"".join(played.sent)) <= MOST_SENT_BYTES
+
+
+@each(SUBJECTS)
+@pytest.mark.parametrize("end", End)
+def test_nothing_at_all(subject: Subject, end: End) -> None:
+    """A wire that ends before anything came, or before anything was asked, has a result too."""
+    assert isinstance(play(subject.begin(), [], end).value, subject.result)
+    assert isinstance(subject.begin().end(end), subject.result)
+
+
+@each([subject for subject in SUBJECTS if subject.result is not Handshake])
+@given(pieces=CONVERSATIONS, cuts=st.lists(st.integers(0, 200), max_size=6), end=st.sampled_from(End))
+@settings(max_examples=120, deadline=None, derandomize=True)
+def test_any_chunking(subject: Subject, pieces: list[bytes], cuts: list[int], end: End) -> None:
+    """The network's packets mean nothing: whole, byte by byte or cut anywhere, the result is the same."""
+    data = b"".join(pieces)
+    places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
+    cut = [data[start:stop] for start, stop in pairwise(places)]
+    results = [_comparable(play(subject.begin(), way, end).value) for way in ([data], byte_by_byte(data), cut)]
+    assert results[0] == results[1] == results[2]
+
+
+def _comparable(value: object) -> object:
+    """What was said in place of TLS is kept as far as it had come: its words, and what they tell, are not compared."""
+    if isinstance(value, HelloAnswer):
+        return (value.evidence, value.version, value.cipher, value.group, value.alert, value.error, value.flags)
+    return value
+
+
+FLOODS = {
+    "one line without end": b"x",
+    "empty lines": b"\n",
+    "replies without end": b"220-more\r\n",
+    "responses without end": b"* OK more\r\n",
+    "literals without end": b"{0}\r\n",
+    "CCS without end": CCS,
+    "warnings without end": alert(1, 112),
+    "zeros": b"\x00",
+    "a hello that does not end": b"\x16\x03\x03\x00\x01\x02",
+}
+
+
+@each(SUBJECTS)
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+def test_floods(subject: Subject, flood: bytes) -> None:
+    """A server that never stops runs into a cap: the dialogue is over by itself, and never holds more than that."""
+    data = flood * ((2 * subject.max_bytes) // len(flood))
+    step = 16_384
+    played = play(subject.begin(), (data[at : at + step] for at in range(0, len(data), step)))
+    assert played.most_held <= subject.max_bytes
+    whole = subject.begin()
+    assert isinstance(play(whole, [data]).value, subject.result)
+    assert len(whole.trailing_data) <= subject.max_bytes
+
+
+class Counting(bytearray):
+    """A buffer that counts how many bytes were looked at or copied."""
+
+    work = 0
+
+    def find(self, sub: Any, start: Any = 0, end: Any = None, /) -> int:
+        """Counts what is searched."""
+        self.work += len(self) - (start or 0)
+        return super().find(sub, start)
+
+    def __contains__(self, key: Any, /) -> bool:
+        """Counts all."""
+        self.work += len(self)
+        return super().__contains__(key)
+
+    def __getitem__(self, key: Any, /) -> Any:
+        """Counts what is taken."""
+        taken = super().__getitem__(key)
+        self.work += len(taken) if isinstance(taken, bytearray) else 1
+        return taken
+
+    def __bytes__(self) -> bytes:
+        """Counts all."""
+        self.work += len(self)
+        return bytes(memoryview(self))
+
+
+@each(SUBJECTS)
+@pytest.mark.parametrize(
+    "lead", [b"", b"220 ", b"* OK ", b"* OK {65000}\r\n", b"+OK ", b"\x16\x03\x03\x3f\xff\x02\x00\x3f\x00", b"\x80"]
+)
+def test_work_grows_with_the_bytes(subject: Subject, lead: bytes) -> None:
+    """A line, a literal or a record of 128 KB that comes a byte at a time costs a few looks at each byte."""
+    dialogue = subject.begin()
+    buffer = Counting()
+    dialogue._buffer = buffer
+    fed = 0
+    for byte in byte_by_byte(lead + b"x" * MAX_DIALOGUE_BYTES):
+        if advance(dialogue, []) is not None:
+            break
+        dialogue.receive_data(byte)
+        fed += 1
+    dialogue.end(End.EOF)
+    assert buffer.work <= 20 * fed + 256 * 256  # a line of text where TLS is due is searched anew, up to 256 bytes

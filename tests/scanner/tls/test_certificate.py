@@ -1,0 +1,174 @@
+"""Certificates: what they say, and what becomes of those that nobody should have made."""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import NameOID
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scanner.tls.certificate import Certificate, Key, read_certificate, sha256
+
+FROM = datetime(2026, 1, 1, tzinfo=UTC)
+UNTIL = datetime(2026, 4, 1, tzinfo=UTC)
+EC_KEY = ec.generate_private_key(ec.SECP256R1())
+NAMES: tuple[x509.GeneralName, ...] = (x509.DNSName("mx.example.org"),)
+
+
+def made(
+    key: CertificateIssuerPrivateKeyTypes = EC_KEY,
+    *,
+    signer: CertificateIssuerPrivateKeyTypes | None = None,
+    issuer: str = "mx.example.org",
+    names: tuple[x509.GeneralName, ...] = NAMES,
+    algorithm: hashes.SHA256 | hashes.SHA384 | None = None,
+) -> bytes:
+    """A certificate for mx.example.org, by itself or by somebody else."""
+    builder = x509.CertificateBuilder(
+        issuer_name=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]),
+        subject_name=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mx.example.org")]),
+        public_key=key.public_key(),
+        serial_number=0x0A1B,
+        not_valid_before=FROM,
+        not_valid_after=UNTIL,
+    )
+    if names:
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+    edwards = isinstance(signer or key, ed25519.Ed25519PrivateKey | ed448.Ed448PrivateKey)
+    return builder.sign(signer or key, None if edwards else algorithm or hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+GOOD = made()
+
+
+def test_facts() -> None:
+    """Every fact of an ordinary certificate."""
+    spki = EC_KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    assert read_certificate(GOOD) == Certificate(
+        sha256=hashlib.sha256(GOOD).hexdigest(),
+        spki_sha256=hashlib.sha256(spki).hexdigest(),
+        serial="0a1b",
+        subject="CN=mx.example.org",
+        issuer="CN=mx.example.org",
+        dns_names=("mx.example.org",),
+        ip_names=(),
+        not_before=FROM,
+        not_after=UNTIL,
+        key=Key("EC", 256, "secp256r1"),
+        signature="ecdsa-with-SHA256",
+        signature_oid="1.2.840.10045.4.3.2",
+        self_signed=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "facts", "signature"),
+    [
+        (rsa.generate_private_key(65537, 1024), Key("RSA", 1024), "sha256WithRSAEncryption"),
+        (ec.generate_private_key(ec.SECP384R1()), Key("EC", 384, "secp384r1"), "ecdsa-with-SHA256"),
+        (ed25519.Ed25519PrivateKey.generate(), Key("Ed25519", 256), "Ed25519"),
+        (ed448.Ed448PrivateKey.generate(), Key("Ed448", 456), "Ed448"),
+        (dsa.generate_private_key(1024), Key("DSA", 1024), "dsa-with-sha256"),
+    ],
+    ids=["RSA", "P-384", "Ed25519", "Ed448", "DSA"],
+)
+def test_keys(key: CertificateIssuerPrivateKeyTypes, facts: Key, signature: str) -> None:
+    """Each kind of key, and the signature that it makes."""
+    certificate = read_certificate(made(key))
+    assert (certificate.key, certificate.signature) == (facts, signature)
+    assert certificate.self_signed is True
+    assert certificate.parse_error is None
+
+
+def test_names() -> None:
+    """DNS names and addresses from the SAN, each in its own list; no SAN is two empty lists, whatever the CN says."""
+    names = (
+        *NAMES,
+        x509.DNSName("*.example.org"),
+        x509.IPAddress(ip_address("192.0.2.1")),
+        x509.IPAddress(ip_address("2001:db8::1")),
+    )
+    certificate = read_certificate(made(names=names))
+    assert certificate.dns_names == ("mx.example.org", "*.example.org")
+    assert certificate.ip_names == ("192.0.2.1", "2001:db8::1")
+    without = read_certificate(made(names=()))
+    assert (without.dns_names, without.ip_names) == ((), ())
+
+
+def test_text_is_made_harmless() -> None:
+    """What a terminal would obey is escaped in certificates too."""
+    certificate = read_certificate(made(issuer="\x1b[31mred", names=(x509.DNSName("a\x07b"),)))
+    assert certificate.issuer is not None
+    assert certificate.issuer.isprintable()
+    assert certificate.dns_names == ("a\\x07b",)
+
+
+def test_self_signed() -> None:
+    """Self-signed is who signed itself, not who only says so."""
+    other = ec.generate_private_key(ec.SECP256R1())
+    assert read_certificate(made(issuer="CA")).self_signed is False
+    assert read_certificate(made(signer=other)).self_signed is False
+    assert read_certificate(made(signer=other)).parse_error is None
+
+
+@pytest.mark.parametrize(
+    ("moment", "valid"),
+    [(FROM, True), (UNTIL, True), (FROM - timedelta(seconds=1), False), (UNTIL + timedelta(seconds=1), False)],
+)
+def test_period(moment: datetime, valid: bool) -> None:
+    """Both ends of the period are within it (RFC 5280 §4.1.2.5); a certificate without one cannot be told."""
+    assert read_certificate(GOOD).valid_at(moment) is valid
+    assert read_certificate(b"garbage").valid_at(moment) is None
+
+
+@pytest.mark.parametrize("der", [b"", b"\x30", b"garbage", GOOD[:-1], GOOD + b"\x00", bytes(1000)])
+def test_no_certificate(der: bytes) -> None:
+    """What is no certificate keeps its fingerprint, and says why it was not read."""
+    certificate = read_certificate(der)
+    assert certificate == Certificate(sha256(der), parse_error=certificate.parse_error)
+    assert certificate.parse_error
+
+
+def test_negative_serial() -> None:
+    """A serial number that RFC 5280 forbids and that exists is a fact, and no warning on the terminal."""
+    negative = GOOD.replace(b"\x02\x02\x0a\x1b", b"\x02\x02\x8a\x1b", 1)
+    certificate = read_certificate(negative)
+    assert certificate.serial == "-75e5"
+    assert certificate.subject == "CN=mx.example.org"
+
+
+def test_unknown_version() -> None:
+    """A version of X.509 that there is not."""
+    certificate = read_certificate(GOOD.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07", 1))
+    assert certificate.subject is None
+    assert certificate.parse_error == "7 is not a valid X509 version"
+
+
+def test_one_broken_fact() -> None:
+    """A key that cannot be read takes no other fact with it."""
+    point = EC_KEY.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    certificate = read_certificate(GOOD.replace(point, point[:1] + bytes(64), 1))
+    assert certificate.key is None
+    assert certificate.dns_names == ("mx.example.org",)
+    assert certificate.not_after == UNTIL
+    assert certificate.parse_error
+
+
+@given(changes=st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), min_size=1, max_size=3))
+@settings(max_examples=800, deadline=None, derandomize=True)
+def test_any_bytes_changed(changes: list[tuple[int, int]]) -> None:
+    """A certificate with any bytes changed is read as far as it can be, without an exception and without a warning."""
+    der = bytearray(GOOD)
+    for at, to in changes:
+        der[at] = to
+    certificate = read_certificate(bytes(der))
+    assert certificate.sha256 == hashlib.sha256(der).hexdigest()
+    assert certificate.subject is not None or certificate.parse_error
+    assert (certificate.parse_error or "").isprintable()
