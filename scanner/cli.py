@@ -1,8 +1,10 @@
 """The command line: arguments → a frozen Config; exit codes."""
 
 import logging
+import math
 import os
 import re
+import stat
 import sys
 from enum import StrEnum
 from importlib.resources import files
@@ -24,7 +26,7 @@ from scanner.progress import is_terminal
 from scanner.run import ExitCode, Run
 from scanner.tls.names import Version, versions_named
 from targets.exclude import BlockListError, block_list
-from targets.lines import InputError, check_readable
+from targets.lines import STDIN, InputError, check_readable
 from targets.services import GROUPS, SERVICES, Service, services_named
 from targets.target import Address, IPNetwork
 
@@ -110,6 +112,12 @@ def _hello_name(text: str | None) -> str | None:
     if text is not None and (len(text) > 255 or not _HELLO_NAME.fullmatch(text)):
         raise typer.BadParameter("a domain name, or an address literal such as [192.0.2.1]")
     return text
+
+
+def _finite(number: float) -> float:
+    if not math.isfinite(number):
+        raise typer.BadParameter(f"{number} is not a number that can be waited for")
+    return number
 
 
 def _complete_services(incomplete: str) -> list[str]:
@@ -212,31 +220,52 @@ def scan(
     connections: Annotated[
         int, typer.Option(min=0, metavar="N", help="Connections in flight.", rich_help_panel=_PACE)
     ] = _LIMITS.connections,
-    rate: Annotated[float, typer.Option(min=0, help="New connections a second.", rich_help_panel=_PACE)] = _LIMITS.rate,
+    rate: Annotated[
+        float, typer.Option(callback=_finite, min=0, help="New connections a second.", rich_help_panel=_PACE)
+    ] = _LIMITS.rate,
     per_address: Annotated[
         int, typer.Option(min=0, metavar="N", help="Connections in flight to one address.", rich_help_panel=_PACE)
     ] = _LIMITS.per_address,
     per_address_rate: Annotated[
-        float, typer.Option(min=0, metavar="R", help="New connections a second to one address.", rich_help_panel=_PACE)
+        float,
+        typer.Option(
+            callback=_finite, min=0, metavar="R", help="New connections a second to one address.", rich_help_panel=_PACE
+        ),
     ] = _LIMITS.per_address_rate,
     timeout_connect: Annotated[
-        float, typer.Option(min=0.001, metavar="S", help="For the TCP connection.", rich_help_panel=_PATIENCE)
+        float,
+        typer.Option(
+            callback=_finite, min=0.001, metavar="S", help="For the TCP connection.", rich_help_panel=_PATIENCE
+        ),
     ] = _TIMEOUTS.connect_s,
     timeout_greeting: Annotated[
         float,
         typer.Option(
-            min=0.001, metavar="S", help="For the greeting; some servers hold it back.", rich_help_panel=_PATIENCE
+            callback=_finite,
+            min=0.001,
+            metavar="S",
+            help="For the greeting; some servers hold it back.",
+            rich_help_panel=_PATIENCE,
         ),
     ] = _TIMEOUTS.greeting_s,
     timeout_reply: Annotated[
-        float, typer.Option(min=0.001, metavar="S", help="For any other reply.", rich_help_panel=_PATIENCE)
+        float,
+        typer.Option(callback=_finite, min=0.001, metavar="S", help="For any other reply.", rich_help_panel=_PATIENCE),
     ] = _TIMEOUTS.reply_s,
     timeout_tls: Annotated[
-        float, typer.Option(min=0.001, metavar="S", help="For each wait in a TLS handshake.", rich_help_panel=_PATIENCE)
+        float,
+        typer.Option(
+            callback=_finite,
+            min=0.001,
+            metavar="S",
+            help="For each wait in a TLS handshake.",
+            rich_help_panel=_PATIENCE,
+        ),
     ] = _TIMEOUTS.tls_s,
     deadline: Annotated[
         float,
         typer.Option(
+            callback=_finite,
             min=0.001,
             metavar="S",
             help="For one connection from its first SYN to its close.",
@@ -287,12 +316,19 @@ def _scan(config: Config) -> ExitCode:
 def _check_inputs(config: Config) -> None:
     if not config.targets and not config.inputs:
         _refuse("nothing to scan: name a TARGET, or --input FILE (- is standard input)")
-    if config.inputs.count("-") > 1:
+    if config.inputs.count(STDIN) > 1:
         _refuse("standard input can be read only once")
     try:
         check_readable(config.inputs)
     except InputError as error:
         _refuse(str(error))
+    for path in (*config.inputs, *config.exclude):
+        if path != STDIN and config.output != STDOUT and _are_the_same(path, config.output):
+            _refuse(f"{config.output}: the output would overwrite {path}")
+
+
+def _are_the_same(path: str, output: str) -> bool:
+    return os.path.exists(output) and stat.S_ISREG(os.stat(output).st_mode) and os.path.samefile(path, output)
 
 
 def _block_list(path: Path) -> list[IPNetwork]:
@@ -307,6 +343,8 @@ def _block_list(path: Path) -> list[IPNetwork]:
 
 def _open_output(path: str) -> int:
     if path == STDOUT:
+        if sys.stdout is None:
+            _refuse("standard output is closed; name a file with --output")
         return sys.stdout.fileno()
     try:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
@@ -328,7 +366,8 @@ def _configure_log(log_format: LogFormat) -> None:
     if log_format is LogFormat.JSON:
         processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
-        processors.append(structlog.dev.ConsoleRenderer(colors=is_terminal()))
+        traceback = structlog.dev.plain_traceback  # the prettier ones show what the variables hold: bytes from the wire
+        processors.append(structlog.dev.ConsoleRenderer(colors=is_terminal(), exception_formatter=traceback))
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),

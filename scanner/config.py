@@ -1,5 +1,6 @@
 """All settings of a run, frozen; their defaults are the polite ones."""
 
+import os
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -36,12 +37,17 @@ class Config:
         """What the `run` record says of them."""
         return {
             "targets": len(self.targets),
-            "inputs": self.inputs,
+            "inputs": [_shown(path) for path in self.inputs],
             "services": [service.name for service in self.services],
             "versions": self.versions,
             "allow": [str(network) for network in self.allow],
-            "exclude": self.exclude,
+            "exclude": [_shown(path) for path in self.exclude],
             "limits": asdict(self.limits),
             "timeouts": asdict(self.timeouts),
             "der": self.der,
         }
+
+
+def _shown(path: str) -> str:
+    """A path may be any bytes; a record is UTF-8."""
+    return os.fsencode(path).decode(errors="backslashreplace")

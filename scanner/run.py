@@ -4,7 +4,8 @@
                  ▲ stop                 ▲ room
               signals                 intake
 
-A first SIGINT or SIGTERM takes no more targets and gives what is in flight ten seconds; a second ends at once.
+A first SIGINT or SIGTERM takes no more targets and gives what is in flight ten seconds; a second ends at once, and
+gives the output one second to take what is known.
 """
 
 import signal
@@ -36,6 +37,8 @@ from targets.seen import Seen
 from targets.source import Source
 from targets.target import Endpoint, Rejection
 
+LAST_WORDS_S = 1  # how long the output may take after a second signal
+
 log = structlog.get_logger()
 
 
@@ -51,38 +54,50 @@ class Run:
     """A run in progress."""
 
     def __init__(self, config: Config, descriptor: int) -> None:
-        self.config = replace(config, limits=fit_to_descriptors(config.limits))
+        limits, max_resolving = fit_to_descriptors(config.limits)
+        self.config = replace(config, limits=limits)
         self.summary = Summary()
         self._resolver = Resolver(config.resolvers)
         expander = Expander(Exclusions(config.allow, config.block), Seen(), self._resolver)
-        self._source = Source(config.services, expander, targets=config.targets, inputs=config.inputs)
-        self._sink = Sink(descriptor)
-        self._engine = Engine(
-            self._ask, self._over, config.versions, self.config.limits, handshake=config.handshake
+        self._source = Source(
+            config.services, expander, targets=config.targets, inputs=config.inputs, max_resolving=max_resolving
         )
+        self._sink = Sink(descriptor)
+        self._engine = Engine(self._ask, self._over, config.versions, self.config.limits, handshake=config.handshake)
         self._started = wall_clock()
         self._recorder = Recorder(new_run_id(self._started), der=config.der)
         self._unusable = False
+        self._ended = False
 
     async def scan(self) -> ExitCode:
         """Everything, from the first record to the last."""
         self._sink.put(self._recorder.run("start", self._started, self._facts()))
-        try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._sink.run)
-                await self._run_engine(nursery)
+        written = False
+        async with trio.open_nursery() as whole_run:
+            whole_run.start_soon(self._hear_signals, whole_run.cancel_scope)
+            async with trio.open_nursery() as writing:
+                writing.start_soon(self._write, whole_run.cancel_scope)
+                await self._run_engine()
                 self._sink.put(self._recorder.run("end", wall_clock(), self._counts()))
                 self._sink.close()
-        except* OutputClosed as closed:
-            self._engine.stopped = True
-            log.error(str(closed.exceptions[0]), records=self._sink.records)
+                self._ended = True
+            written = True
+            whole_run.cancel_scope.cancel()
         if self._unusable:
             return ExitCode.UNUSABLE
-        return ExitCode.STOPPED if self._engine.stopped else ExitCode.COMPLETE
+        return ExitCode.COMPLETE if written and not self._engine.stopped else ExitCode.STOPPED
 
-    async def _run_engine(self, whole_run: trio.Nursery) -> None:
+    async def _write(self, whole_run: trio.CancelScope) -> None:
+        """Let the sink write; where the output takes no more, there is no point in going on."""
+        try:
+            await self._sink.run()
+        except OutputClosed as closed:
+            log.error(str(closed), records=self._sink.records)
+            self._engine.stopped = True
+            whole_run.cancel()
+
+    async def _run_engine(self) -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._hear_signals, whole_run.cancel_scope)
             if self.config.progress:
                 nursery.start_soon(show_progress, self._engine.tally, self.summary, self._source.estimate())
             await self._engine.run(self._take_in)
@@ -109,17 +124,19 @@ class Run:
 
     def _over(self, interview: Interview, ended: float) -> None:
         record = self._recorder.endpoint(interview, ended)
-        self.summary.note_endpoint(record)
         self._sink.put(record)
+        self.summary.note_endpoint(record)
 
     async def _hear_signals(self, whole_run: trio.CancelScope) -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async for number in signals:
-                if self._engine.stopped:
-                    whole_run.cancel()
-                    return
-                log.warning("stopping: what is in flight may end; once more to end at once", signal=number.name)
-                self._engine.stop()
+                if not self._ended and not self._engine.stopped:
+                    log.warning("stopping: what is in flight may end; once more to end at once", signal=number.name)
+                    self._engine.stop()
+                    continue
+                if not self._ended:
+                    self._engine.abort()
+                whole_run.deadline = min(whole_run.deadline, trio.current_time() + LAST_WORDS_S)
 
     def _facts(self) -> dict[str, Any]:
         """The facts of the first record."""
