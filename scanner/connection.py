@@ -26,13 +26,14 @@ from scanner.starttls import SPOKEN
 from scanner.tls.exchange import Evidence, exchange
 from scanner.tls.handshake import HandshakeDialogue, outgoing
 from scanner.tls.wire import CLOSE_NOTIFY, ContentType, record
+from targets import services
 from targets.services import Mode
-from targets.services import Protocol as Spoken
 from targets.target import Endpoint
 
 T = TypeVar("T")
 
 RECEIVE_BYTES = 16_384
+MAX_ENCRYPTED_BYTES = 524_288  # on one connection, after the handshake
 HTTP_ALPN = (b"h2", b"http/1.1")
 
 
@@ -140,6 +141,7 @@ class EncryptedWire:
     def __init__(self, wire: Wire, tls: SSL.Connection) -> None:
         self._wire = wire
         self._tls = tls
+        self._budget = MAX_ENCRYPTED_BYTES
 
     @property
     def local_address(self) -> str:
@@ -168,6 +170,9 @@ class EncryptedWire:
                 raise WireEnded(End.RESET) from error
             if not (data := await self._wire.receive(timeout_s)):
                 return b""
+            self._budget -= len(data)
+            if self._budget < 0:  # tickets, key updates, empty records: what a dialogue does not see has a cap too
+                raise WireEnded(End.CAP)
             self._tls.bio_write(data)
 
     def close(self) -> None:
@@ -323,7 +328,7 @@ class Connection:
 
     async def _negotiate(self, wire: Wire, upgraded: bool) -> None:
         service = self._endpoint.service
-        alpn = HTTP_ALPN if service.protocol is Spoken.HTTP else ()
+        alpn = HTTP_ALPN if service.protocol is services.Protocol.HTTP else ()
         dialogue = HandshakeDialogue(self._endpoint.host, after_upgrade=upgraded, alpn=alpn)
         self._answer.handshake = await drive(dialogue, wire, self._timeouts)
         self._answer.early += dialogue.early

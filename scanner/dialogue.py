@@ -36,6 +36,7 @@ class End(StrEnum):
     RESET = "reset"
     TIMEOUT = "timeout"  # silence
     DEADLINE = "deadline"  # bytes kept coming, and the time of the whole connection was over
+    CAP = "cap"  # bytes kept coming, and there were more than a connection may have
 
 
 class WireEnded(Exception):  # noqa: N818 - how a wire ends is not an error
@@ -65,6 +66,7 @@ END_VERDICTS = {
     End.RESET: Verdict.RESET,
     End.TIMEOUT: Verdict.TIMEOUT,
     End.DEADLINE: Verdict.TARPIT,
+    End.CAP: Verdict.LIMIT_EXCEEDED,
 }
 
 

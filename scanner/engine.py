@@ -121,7 +121,8 @@ class Engine:
     def _queue(self, interview: Interview, questions: list[Question]) -> None:
         now = trio.current_time()
         for question in questions:
-            self._schedule.push(interview.endpoint.address, (interview, question), now)
+            begun = interview.connections > 0
+            self._schedule.push(interview.endpoint.address, (interview, question), now, begun=begun)
 
     def _start_due(self) -> None:
         """Start every question that has its permits, and set the alarm for the next."""

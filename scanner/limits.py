@@ -1,7 +1,8 @@
 """Who may open a connection now: permits in total, per second, per address, and per second and address.
 
 Pure: times are handed in (seconds of any steady clock). A job that waits is an entry in a queue; it holds no task and
-no file descriptor. Jobs of one address leave in the order in which they came, and addresses take turns.
+no file descriptor. Jobs of one address leave in the order in which they came, and addresses take turns; but what goes
+on with something begun goes first, so that endpoints end one by one, and not all at the end.
 
     push ──▶ lane of its address ──▶ ready   (a permit of the address is free, and its pause is over)
                      ▲                 │ pop  (a permit of the whole is free)
@@ -12,6 +13,7 @@ import heapq
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from math import inf
 from typing import Generic, TypeVar
 
@@ -35,11 +37,12 @@ class Limits:
 class _Lane(Generic[Job]):
     """What waits for one address."""
 
-    __slots__ = ("active", "address", "not_before", "queued", "waiting")
+    __slots__ = ("active", "address", "begun", "not_before", "queued", "waiting")
 
     def __init__(self, address: str) -> None:
         self.address = address
         self.waiting: deque[Job] = deque()
+        self.begun = 0  # how many at its front belong to what was begun already
         self.active = 0
         self.not_before = -inf
         self.queued = False  # in `ready` or in `cooling`
@@ -55,31 +58,38 @@ class Schedule(Generic[Job]):
         self._pause_s = 1 / limits.per_address_rate if limits.per_address_rate else 0.0
         self._lanes: dict[str, _Lane[Job]] = {}
         self._ready: deque[_Lane[Job]] = deque()
+        self._ready_begun: deque[_Lane[Job]] = deque()
         self._cooling: list[tuple[float, int, _Lane[Job]]] = []
         self._pushed = 0  # breaks ties in the heap
         self._next_start = -inf  # when the next connection is due at an even pace
         self.in_flight = 0
 
-    def push(self, address: str, job: Job, now: float) -> None:
-        """Queue a job for an address."""
+    def push(self, address: str, job: Job, now: float, *, begun: bool = False) -> None:
+        """Queue a job for an address. One that goes on with what was `begun` goes before all that is new."""
         lane = self._lanes.get(address)
         if lane is None:
             lane = self._lanes[address] = _Lane(address)
-        lane.waiting.append(job)
+        if begun:
+            lane.waiting.insert(lane.begun, job)
+            lane.begun += 1
+        else:
+            lane.waiting.append(job)
         self._settle(lane, now)
 
     def pop(self, now: float) -> Job | None:
         """A job that may start now, with its permits; None if there is none. Give them back with `done`."""
         self._thaw(now)
-        if not self._ready or self.in_flight >= self._connections or now < self._next_start - BURST_S:
+        ready = self._ready_begun or self._ready
+        if not ready or self.in_flight >= self._connections or now < self._next_start - BURST_S:
             return None
-        lane = self._ready.popleft()
+        lane = ready.popleft()
         lane.queued = False
         lane.active += 1
         lane.not_before = now + self._pause_s
         self.in_flight += 1
         self._next_start = max(self._next_start, now) + self._interval_s
         job = lane.waiting.popleft()
+        lane.begun = max(0, lane.begun - 1)
         self._settle(lane, now)
         return job
 
@@ -93,8 +103,11 @@ class Schedule(Generic[Job]):
     def keep(self, wanted: Callable[[Job], bool]) -> None:
         """Drop every waiting job that is not wanted any more."""
         for lane in self._lanes.values():
+            lane.begun = sum(map(wanted, islice(lane.waiting, lane.begun)))
             lane.waiting = deque(filter(wanted, lane.waiting))
-        ready, self._ready = self._ready, deque()
+        ready = [*self._ready_begun, *self._ready]
+        self._ready_begun.clear()
+        self._ready.clear()
         for lane in ready:
             lane.queued = False
             self._settle(lane, inf)  # whoever is ready has no pause before it
@@ -103,7 +116,7 @@ class Schedule(Generic[Job]):
         """When `pop` may have something again without a `push` or a `done` before; infinity if never."""
         if self.in_flight >= self._connections:
             return inf
-        if self._ready:
+        if self._ready_begun or self._ready:
             return self._next_start - BURST_S
         return self._cooling[0][0] if self._cooling else inf
 
@@ -123,7 +136,7 @@ class Schedule(Generic[Job]):
             heapq.heappush(self._cooling, (lane.not_before, self._pushed, lane))
         elif lane.waiting and lane.active < self._per_address:
             lane.queued = True
-            self._ready.append(lane)
+            (self._ready_begun if lane.begun else self._ready).append(lane)
 
     def _thaw(self, now: float) -> None:
         while self._cooling and self._cooling[0][0] <= now:

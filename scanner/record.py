@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from scanner.conclusion import Conclusion, Status, VersionVerdict, conclude, negotiation
+from scanner.conclusion import Conclusion, Status, conclude
 from scanner.interview import Interview
 from scanner.outcome import Outcome, Stage, Verdict
 from scanner.question import Answer
@@ -28,6 +28,7 @@ from scanner.tls.names import (
     sslv2_cipher_name,
     version_of_code,
 )
+from scanner.versions import VersionVerdict, negotiation
 from scanner.wire_text import printable
 from targets.target import Endpoint, Origin, Rejection
 

@@ -11,6 +11,7 @@ gives the output one second to take what is known.
 import signal
 from dataclasses import replace
 from enum import IntEnum
+from math import inf
 from typing import Any
 
 import anyio
@@ -22,7 +23,7 @@ from scanner import __version__
 from scanner.config import Config
 from scanner.connection import Connection, dial, source_addresses
 from scanner.descriptors import fit_to_descriptors
-from scanner.engine import Engine, wall_clock
+from scanner.engine import GRACE_S, Engine, wall_clock
 from scanner.interview import Interview
 from scanner.progress import show_progress
 from scanner.question import Answer
@@ -130,13 +131,14 @@ class Run:
     async def _hear_signals(self, whole_run: trio.CancelScope) -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             async for number in signals:
-                if not self._ended and not self._engine.stopped:
+                if not self._engine.stopped:
                     log.warning("stopping: what is in flight may end; once more to end at once", signal=number.name)
                     self._engine.stop()
-                    continue
-                if not self._ended:
+                    patience = GRACE_S if self._ended else inf  # the engine keeps its own time
+                else:
                     self._engine.abort()
-                whole_run.deadline = min(whole_run.deadline, trio.current_time() + LAST_WORDS_S)
+                    patience = LAST_WORDS_S
+                whole_run.deadline = min(whole_run.deadline, trio.current_time() + patience)
 
     def _facts(self) -> dict[str, Any]:
         """The facts of the first record."""

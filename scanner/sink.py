@@ -2,15 +2,19 @@
 
 When the reader of the output is slow, records pile up here; `room()` then holds the intake back, while the connections
 in flight end in peace. To a pipe, lines are written in groups of at most PIPE_BUF bytes where they are that short:
-such a write is taken whole or not at all (POSIX, write(2)), so that even a run that is killed leaves no half line.
+such a write is taken whole or not at all (POSIX, write(2)), so that even a run that is killed leaves no half line. A
+longer line is written when the pipe is empty, and then has room for it.
 A file on a disk that is full may take half a line; that half is cut off again.
 """
 
 import contextlib
 import errno
+import fcntl
 import os
 import select
 import stat
+import termios
+from array import array
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +23,7 @@ import trio
 
 GATHER_BYTES = 65_536
 GATHER_S = 1.0
+PIPE_POLL_MS = 5
 FULL_BYTES = 1_048_576  # so much may wait for the reader before the intake is held back
 
 
@@ -32,7 +37,8 @@ class Sink:
     def __init__(self, descriptor: int, *, gather_s: float = GATHER_S) -> None:
         self._descriptor = descriptor
         mode = os.fstat(descriptor).st_mode
-        self._group_bytes = select.PIPE_BUF if stat.S_ISFIFO(mode) else GATHER_BYTES
+        self._is_pipe = stat.S_ISFIFO(mode)
+        self._group_bytes = select.PIPE_BUF if self._is_pipe else GATHER_BYTES
         self._is_file = stat.S_ISREG(mode)
         self._gather_s = gather_s
         self._lines: list[bytes] = []
@@ -84,6 +90,8 @@ class Sink:
 
     def _write(self, lines: list[bytes]) -> None:
         for group in _groups(lines, self._group_bytes):
+            if self._is_pipe and len(group) > select.PIPE_BUF:
+                self._make_room(len(group))
             view = memoryview(group)
             while view:
                 try:
@@ -93,6 +101,19 @@ class Sink:
                 except OSError as error:
                     self._take_back(group[: len(group) - len(view)])
                     raise OutputClosed(_why(error)) from error
+
+    def _make_room(self, size: int) -> None:
+        """Have the pipe hold so many bytes, if it may, and wait until the reader has emptied it, or has gone."""
+        if fcntl.fcntl(self._descriptor, fcntl.F_GETPIPE_SZ) < size:
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(self._descriptor, fcntl.F_SETPIPE_SZ, size)
+        gone = select.poll()
+        gone.register(self._descriptor, 0)  # POLLERR alone, which a pipe without a reader has
+        unread = array("i", [0])
+        while True:
+            fcntl.ioctl(self._descriptor, termios.FIONREAD, unread)
+            if not unread[0] or gone.poll(PIPE_POLL_MS):
+                return
 
     def _take_back(self, written: bytes) -> None:
         """Cut off the half line at the end of what a file has taken."""

@@ -4,6 +4,7 @@ A pipe that never ends is read line by line as it is written; a line of any leng
 """
 
 import os
+import select
 import stat
 from collections.abc import AsyncGenerator, Iterable
 from errno import EACCES
@@ -77,7 +78,7 @@ async def blocks_of(path: str, stdin: int = 0) -> AsyncGenerator[bytes, None]:
         may_wait = not stat.S_ISREG(os.fstat(fd).st_mode)
         is_first = is_ours = True
         try:
-            while block := await to_thread.run_sync(os.read, fd, BLOCK_BYTES, abandon_on_cancel=may_wait):
+            while block := await to_thread.run_sync(_block, fd, abandon_on_cancel=may_wait):
                 if is_first and (why := _why_not_text(block)):
                     raise InputError(path, None, why)
                 is_first = False
@@ -90,6 +91,15 @@ async def blocks_of(path: str, stdin: int = 0) -> AsyncGenerator[bytes, None]:
                 os.close(fd)
     except OSError as error:
         raise InputError(path, None, _reason(error)) from error
+
+
+def _block(fd: int) -> bytes:
+    """The next bytes, also from a pipe that whoever gave it to us had made non-blocking."""
+    while True:
+        try:
+            return os.read(fd, BLOCK_BYTES)
+        except BlockingIOError:
+            select.select([fd], [], [])
 
 
 async def _opened(path: str) -> int:

@@ -1,6 +1,7 @@
 """What a certificate says (RFC 5280). A certificate that cannot be parsed is still a fact: its fingerprint stays.
 
-Parsing is cached by the certificate itself: one certificate on 50,000 endpoints is parsed once.
+Parsing is cached by the certificate itself: one certificate on 50,000 endpoints is parsed once. A server may send what
+it likes, so all that is kept is bounded: the cache, the names and the serial number.
 """
 
 import hashlib
@@ -14,13 +15,17 @@ from typing import TypeVar
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from scanner.wire_text import printable
 
 T = TypeVar("T")
 
-CACHED_CERTIFICATES = 4_096
+CACHED_CERTIFICATES = 2_048
+MAX_CACHED_BYTES = 8_192  # with 100 names and three timestamps of CT, a certificate has half of that
+MAX_NAMES = 1_000
+MAX_SERIAL_BYTES = 512  # RFC 5280 §4.1.2.2 allows 20
+
+_DH = {"1.2.840.113549.1.3.1", "1.2.840.10046.2.1"}  # PKCS #3, X9.42
 
 # The names of RFC 3279, 4055, 5758, 8410 and 9881.
 _SIGNATURES = {
@@ -88,31 +93,43 @@ def sha256(der: bytes) -> str:
     return hashlib.sha256(der).hexdigest()
 
 
-@lru_cache(maxsize=CACHED_CERTIFICATES)
 def read_certificate(der: bytes) -> Certificate:
-    """The facts of a certificate in DER. Never raises: see `parse_error`."""
+    """The facts of a certificate in DER. Never raises: see `parse_error`.
+
+    The last 2,048 of at most 8 KB are kept: 10 MB of ordinary ones, and 250 MB of the worst that a server can send.
+    """
+    return _read_once(der) if len(der) <= MAX_CACHED_BYTES else _read(der)
+
+
+@lru_cache(maxsize=CACHED_CERTIFICATES)
+def _read_once(der: bytes) -> Certificate:
+    return _read(der)
+
+
+def _read(der: bytes) -> Certificate:
     with warnings.catch_warnings(action="ignore"):  # the library's, about what it will refuse one day
         try:
             parsed = x509.load_der_x509_certificate(der)
         except (ValueError, x509.InvalidVersion) as error:
             return Certificate(sha256(der), parse_error=_shown(str(error)))
-        return _Facts(parsed).read(sha256(der))
+        return _Facts(der, parsed).read()
 
 
 class _Facts:
     """Reads each fact by itself, so that one that is broken does not take the others with it."""
 
-    def __init__(self, parsed: x509.Certificate) -> None:
+    def __init__(self, der: bytes, parsed: x509.Certificate) -> None:
+        self.der = der
         self.parsed = parsed
         self.errors: list[str] = []
 
-    def read(self, fingerprint: str) -> Certificate:
+    def read(self) -> Certificate:
         parsed = self.parsed
         names = self._fact(self._names)
         oid = self._fact(lambda: parsed.signature_algorithm_oid.dotted_string)
         return Certificate(
-            sha256=fingerprint,
-            spki_sha256=self._fact(self._spki_sha256),
+            sha256=sha256(self.der),
+            spki_sha256=self._fact(lambda: sha256(_spki(self.der))),
             serial=self._fact(lambda: _hexadecimal(parsed.serial_number)),
             subject=self._fact(lambda: _shown(parsed.subject.rfc4514_string())),
             issuer=self._fact(lambda: _shown(parsed.issuer.rfc4514_string())),
@@ -146,14 +163,22 @@ class _Facts:
             names = self.parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         except x509.ExtensionNotFound:
             return (), ()
-        addresses = names.get_values_for_type(x509.IPAddress)
-        return tuple(map(_shown, names.get_values_for_type(x509.DNSName))), tuple(map(str, addresses))
+        dns_names = self._bounded("DNS names", names.get_values_for_type(x509.DNSName))
+        addresses = self._bounded("addresses", names.get_values_for_type(x509.IPAddress))
+        return tuple(map(_shown, dns_names)), tuple(map(str, addresses))
 
-    def _spki_sha256(self) -> str:
-        spki = self.parsed.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        return hashlib.sha256(spki).hexdigest()
+    def _bounded(self, kind: str, names: list[T]) -> list[T]:
+        if len(names) > MAX_NAMES:
+            self.errors.append(f"{len(names) - MAX_NAMES} more {kind}")
+        return names[:MAX_NAMES]
+
+    def _is_dh(self) -> bool:
+        """Is its key one of Diffie-Hellman's? To read one is to check its group for primes: up to a second of work."""
+        return self.parsed.public_key_algorithm_oid.dotted_string in _DH
 
     def _key(self) -> Key:
+        if self._is_dh():
+            return Key("DH")
         match self.parsed.public_key():
             case rsa.RSAPublicKey(key_size=bits):
                 return Key("RSA", bits)
@@ -169,7 +194,7 @@ class _Facts:
                 return Key(type(other).__name__.removesuffix("PublicKey"))
 
     def _self_signed(self) -> bool:
-        if self.parsed.issuer != self.parsed.subject:
+        if self.parsed.issuer != self.parsed.subject or self._is_dh():
             return False
         try:
             self.parsed.verify_directly_issued_by(self.parsed)
@@ -183,7 +208,28 @@ def _shown(text: str) -> str:
     return printable(text.encode("utf-8", "backslashreplace"))
 
 
+def _spki(der: bytes) -> bytes:
+    """The SubjectPublicKeyInfo as it stands in a certificate (RFC 5280 §4.1), which a parser has found to be one."""
+    at, _ = _content(der, _content(der, 0)[0])  # into Certificate, and into its TBSCertificate
+    if der[at] == 0xA0:  # the version, [0]; without it, it is 1
+        at = _content(der, at)[1]
+    for _ in ("serialNumber", "signature", "issuer", "validity", "subject"):
+        at = _content(der, at)[1]
+    return der[at : _content(der, at)[1]]
+
+
+def _content(der: bytes, at: int) -> tuple[int, int]:
+    """Where the content of the element at this place begins and ends; its tag is of one byte."""
+    start, size = at + 2, der[at + 1]
+    if size >= 0x80:
+        start += size - 0x80
+        size = int.from_bytes(der[at + 2 : start], "big")
+    return start, start + size
+
+
 def _hexadecimal(serial: int) -> str:
     """Whole bytes, as certificates are shown everywhere."""
+    if (size := serial.bit_length() // 8 + 1) > MAX_SERIAL_BYTES:
+        raise ValueError(f"a serial number of {size} bytes")
     digits = f"{abs(serial):x}"
     return ("-" if serial < 0 else "") + digits.zfill(len(digits) + len(digits) % 2)

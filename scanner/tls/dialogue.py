@@ -43,10 +43,13 @@ class TlsDialogue(Dialogue[T], ABC, Generic[T]):
                 raise Violation("text", self.trailing_data)
 
     def not_tls(self, stop: Stop) -> bytes:
-        """What came instead of TLS when the dialogue was stopped; empty when TLS had begun, or nothing came."""
+        """What came instead of TLS when the dialogue was stopped; empty when TLS had begun, or nothing came.
+
+        Of text without end it is the beginning that tells who speaks, not where our cap fell.
+        """
         if isinstance(stop, Violation) and stop.data:
             return b"" if starts_record(stop.data) else stop.data
-        return b"" if self.began else self.trailing_data or self.early
+        return b"" if self.began else self.early + self.trailing_data
 
     def _rest_of_line(self) -> Script[None]:
         """Text where TLS is due: one line of it tells what speaks here."""

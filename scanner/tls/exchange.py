@@ -2,6 +2,8 @@ r"""One version, asked with one raw hello: a dialogue that ends with the first t
 
     C: ClientHello ──▶ S: [text, after STARTTLS] ▶ [warning alerts] ▶ ServerHello | HelloRetryRequest | fatal alert
 
+A HelloRequest may stand anywhere before the ServerHello, and is passed over (RFC 5246 §7.4.1.1).
+
 Nothing of it needs a key, so nothing of it depends on what the local TLS library still speaks.
 """
 
@@ -22,6 +24,7 @@ MAX_BYTES = 65_536
 MAX_RECORDS = 1_024  # a ServerHello may come in a record for each of its bytes
 MAX_HELLO_BYTES = 16_384
 WARNING, CLOSE_NOTIFY = 1, 0
+HELLO_REQUEST = bytes(4)  # type 0, and empty
 
 
 class Evidence(StrEnum):
@@ -48,6 +51,7 @@ _END_EVIDENCE = {
     End.RESET: Evidence.RESET,
     End.TIMEOUT: Evidence.TIMEOUT,
     End.DEADLINE: Evidence.TIMEOUT,
+    End.CAP: Evidence.GARBAGE,
 }
 HELLOS = {
     Evidence.SERVER_HELLO,
@@ -72,6 +76,7 @@ class HelloAnswer:
     hint: str | None = None
     text: str | None = None
     tarpit: bool = False  # bytes kept coming until the deadline of the connection
+    partial: bool = False  # the wire ended after TLS had begun: half an answer, which is not silence
     flags: frozenset[str] = frozenset()
 
     @property
@@ -91,26 +96,44 @@ class HelloExchange(TlsDialogue[HelloAnswer], ABC):
     def __init__(self, hello: bytes, *, after_upgrade: bool) -> None:
         super().__init__(MAX_BYTES, after_upgrade=after_upgrade)
         self.hello = hello
+        self.messages = bytearray()  # of the handshake, from the first that may decide on
+        self.warning: int | None = None
+        self._half_alert = b""
 
     def stopped(self, stop: Stop) -> HelloAnswer:
-        """Silence, FIN, RST, text or garbage."""
+        """Silence, FIN, RST, text or garbage; after warnings and nothing else, the last is what there is to know."""
+        tarpit = isinstance(stop, WireEnded) and stop.end is End.DEADLINE
+        if self._only_warned(stop):
+            return HelloAnswer(Evidence.ALERT, alert=self.warning, tarpit=tarpit)
         data = self.not_tls(stop)
         if not data:
             if isinstance(stop, WireEnded):
-                return HelloAnswer(_END_EVIDENCE[stop.end], tarpit=stop.end is End.DEADLINE)
+                return HelloAnswer(_END_EVIDENCE[stop.end], tarpit=tarpit, partial=self.began)
             return HelloAnswer(Evidence.GARBAGE, flags=frozenset({"violation"}))
         kind = Evidence.PLAINTEXT if is_text(data) and not self.began else Evidence.GARBAGE
         return HelloAnswer(kind, hint=hint_of(data, self.hello), text=printable(data))
 
     def read_alert(self, fragment: bytes) -> HelloAnswer | None:
-        """The alert that decides; None for a warning, after which a server may still go on."""
-        if len(fragment) < 2:
-            raise Violation("an alert without a description")
-        for at in range(0, len(fragment) - 1, 2):  # before TLS 1.3 several may share a record
-            level, description = fragment[at], fragment[at + 1]
+        """The alert that decides; None for a warning, after which a server may still go on.
+
+        Before TLS 1.3 several may share a record, and one may come in two (RFC 5246 §6.2.1).
+        """
+        if not fragment:
+            raise Violation("an empty alert")
+        alerts = self._half_alert + fragment
+        whole = len(alerts) // 2 * 2
+        for at in range(0, whole, 2):
+            level, description = alerts[at], alerts[at + 1]
             if level != WARNING or description == CLOSE_NOTIFY:
                 return HelloAnswer(Evidence.ALERT, alert=description)
+            self.warning = description
+        self._half_alert = alerts[whole:]
         return None
+
+    def _only_warned(self, stop: Stop) -> bool:
+        if self.warning is None or self.messages or isinstance(stop, Violation):
+            return False
+        return isinstance(stop, LimitExceeded) or not self._buffer  # at our cap, what is unread does not matter
 
 
 class TlsExchange(HelloExchange):
@@ -119,33 +142,25 @@ class TlsExchange(HelloExchange):
     def __init__(self, version: Version, server_name: str | None, entropy: bytes, *, after_upgrade: bool) -> None:
         super().__init__(client_hello(version, server_name, entropy), after_upgrade=after_upgrade)
         self.version = version
-        self.warning: int | None = None
 
     def script(self) -> Script[HelloAnswer]:
         """See the diagram at the head of the module."""
         yield Send(self.hello)
         yield from self.skip_text()
-        messages = b""
         for _ in range(MAX_RECORDS):
             content, fragment = yield from self.read_record()
             if content == ContentType.ALERT:
                 if answer := self.read_alert(fragment):
                     return answer
-                self.warning = fragment[1]
             elif content == ContentType.HANDSHAKE:
-                messages += fragment
-                if message := _first_message(messages):
+                self.messages += fragment
+                while self.messages.startswith(HELLO_REQUEST):
+                    del self.messages[: len(HELLO_REQUEST)]
+                if message := _first_message(self.messages):
                     return self._judge(*message)
             elif content != ContentType.CHANGE_CIPHER_SPEC:
                 raise Violation("application data before a ServerHello")
         raise LimitExceeded
-
-    def stopped(self, stop: Stop) -> HelloAnswer:
-        """After a warning alert and nothing else, the warning is what there is to know."""
-        answer = super().stopped(stop)
-        if self.warning is not None and isinstance(stop, WireEnded):
-            return HelloAnswer(Evidence.ALERT, alert=self.warning)
-        return answer
 
     def read_record(self) -> Script[tuple[int, bytes]]:
         """(content type, fragment) of the next record. Its version is to be ignored (RFC 8446 §5.1)."""
@@ -235,11 +250,11 @@ def exchange(version: Version, server_name: str | None, entropy: bytes, *, after
     return TlsExchange(version, server_name, entropy, after_upgrade=after_upgrade)
 
 
-def _first_message(data: bytes) -> tuple[int, bytes] | None:
+def _first_message(data: bytearray) -> tuple[int, bytes] | None:
     """(type, body) of the first handshake message, once it is whole."""
     if len(data) < 4:
         return None
     length = int.from_bytes(data[1:4], "big")
     if length > MAX_HELLO_BYTES:
-        raise LimitExceeded
-    return (data[0], data[4 : 4 + length]) if len(data) >= 4 + length else None
+        raise Violation("a message that is too long")
+    return (data[0], bytes(data[4 : 4 + length])) if len(data) >= 4 + length else None

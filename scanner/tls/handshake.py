@@ -2,7 +2,8 @@
 
 The context is made for measuring, not for protecting: nothing is verified here, every cipher that this OpenSSL has is
 offered (`SECLEVEL=0`), and servers without secure renegotiation are let in (RFC 5746), so that an old server is seen
-and not refused by us. What this OpenSSL cannot do at all is `local_limitation`, never the server's fault.
+and not refused by us. What this OpenSSL cannot do at all is `local_limitation`, never the server's fault; and what no
+server may say is never a limit of ours.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,15 @@ from scanner.dialogue import LimitExceeded, Script, Send, Stop, Violation, WireE
 from scanner.hint import hint_of
 from scanner.outcome import Outcome, Stage, Verdict
 from scanner.tls.dialogue import TlsDialogue
-from scanner.tls.names import Version, alert_name, alert_of_openssl, cipher_code_of_openssl, group_code, version_of_code
+from scanner.tls.names import (
+    Version,
+    alert_name,
+    alert_of_openssl,
+    cipher_code_of_openssl,
+    cipher_name,
+    group_code,
+    version_of_code,
+)
 from scanner.tls.wire import HEADER_BYTES, ContentType, HandshakeType, is_text, starts_record
 from scanner.wire_text import printable
 
@@ -24,29 +33,38 @@ BIO_BYTES = 16_384
 ALERT_BYTES = HEADER_BYTES + 2
 NEWEST_RECORD_MINOR = 4  # records of TLS 1.3 say 3; some servers write 4
 
+MAX_GROUP_BYTES = 512  # of 10,000 bits, the most that OpenSSL takes, the two powers last 0.7 s; of 4,096, 30 ms
+
 _LEGACY_SERVER_CONNECT = 0x4  # SSL_OP_LEGACY_SERVER_CONNECT
 _RELEASE_BUFFERS = 0x10  # SSL_MODE_RELEASE_BUFFERS: an idle connection keeps none
-_LOCAL_REASONS = (
-    "unsupported protocol",
-    "no protocols available",
-    "wrong version number",  # a record of TLS, which was made sure of before, of a version that OpenSSL lacks
-    "no ciphers available",
-    "unknown cipher returned",
-    "wrong cipher returned",
-    "dh key too small",
-    "ee key too small",
-    "ca key too small",
-    "ca md too weak",
-    "wrong signature type",
-    "unsupported elliptic curve",
-    "unknown key exchange type",
-    "unsupported",
+_MESSAGE_HEADER_BYTES = 4
+_SERVER_KEY_EXCHANGE = 12
+_MESSAGE_TOO_LONG = "excessive message size"
+_UNSUPPORTED_VERSION = "unsupported protocol"
+# Not here, because a server may choose only what it was offered: "unknown cipher returned" and "wrong cipher returned"
+# (RFC 5246 §7.4.1.3), "unsupported compression algorithm" (the same), "wrong signature type" (§7.4.3; RFC 8446 §4.4.3;
+# SHA-1 is offered, for old servers), "wrong curve" (RFC 8422 §5.4); and "wrong version number", which is of records.
+_LOCAL_REASONS = frozenset(
+    {
+        "no protocols available",
+        "no ciphers available",
+        "dh key too small",
+        "ee key too small",
+        "ca key too small",
+        "ca md too weak",
+        "unsupported elliptic curve",
+        "unknown key exchange type",
+        "unsupported",
+    }
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """What was negotiated; or `failure`, when nothing was. `chain` is DER, leaf first."""
+    """What was negotiated; or `failure`, when nothing was. `chain` is DER, leaf first.
+
+    `partial`: the wire ended after TLS had begun; so half an answer is told from silence.
+    """
 
     version: Version | None = None
     cipher: int | None = None
@@ -56,6 +74,7 @@ class Handshake:
     alpn: str | None = None
     chain: tuple[bytes, ...] = ()
     failure: Outcome | None = None
+    partial: bool = False
 
 
 @cache
@@ -63,7 +82,7 @@ def measuring_context(alpn: tuple[bytes, ...] = ()) -> SSL.Context:
     """The context that all handshakes share."""
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_cipher_list(b"ALL:COMPLEMENTOFALL:@SECLEVEL=0")
-    context.set_options(_LEGACY_SERVER_CONNECT)
+    context.set_options(_LEGACY_SERVER_CONNECT | SSL.OP_NO_RENEGOTIATION)
     context.set_mode(_RELEASE_BUFFERS)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_verify(SSL.VERIFY_NONE)
@@ -79,6 +98,7 @@ class HandshakeDialogue(TlsDialogue[Handshake]):
         super().__init__(MAX_BYTES, after_upgrade=after_upgrade)
         self.tls = SSL.Connection(measuring_context(alpn), None)
         self.tls.set_connect_state()
+        self._flight = _Flight()
         if server_name is not None:
             self.tls.set_tlsext_host_name(server_name.encode("ascii"))
 
@@ -93,12 +113,13 @@ class HandshakeDialogue(TlsDialogue[Handshake]):
         while not finished:
             data = yield from self.read_some()
             tail = (tail + data)[-ALERT_BYTES:]
+            self._flight.read(data)
             self.tls.bio_write(data)
             try:
                 finished = self._step()
             except SSL.Error as error:
                 yield from self._last_words()
-                return Handshake(failure=failure_of(error, tail))
+                return Handshake(failure=failure_of(error, tail, self._flight.version))
             yield from self._last_words()
         return self._negotiated()
 
@@ -110,7 +131,8 @@ class HandshakeDialogue(TlsDialogue[Handshake]):
             kind = "plaintext" if is_text(data) else "garbage"
             return Handshake(failure=Outcome(verdict, Stage.TLS, kind, hint, detail=printable(data)))
         cause = stop.end.value if isinstance(stop, WireEnded) else str(stop) or None
-        return Handshake(failure=Outcome(verdict_of(stop), Stage.TLS, cause))
+        partial = self.began and isinstance(stop, WireEnded)
+        return Handshake(failure=Outcome(verdict_of(stop), Stage.TLS, cause), partial=partial)
 
     def _is_echo(self) -> Script[bool]:
         """Is it our own hello that comes back? Raises Violation for what is no record of TLS: OpenSSL cannot tell."""
@@ -148,6 +170,49 @@ class HandshakeDialogue(TlsDialogue[Handshake]):
         )
 
 
+class _Flight:
+    """Reads along in what a server says in the clear, up to what OpenSSL does not tell or does not bound."""
+
+    def __init__(self) -> None:
+        self.version: int | None = None  # of the ServerHello
+        self._records = bytearray()
+        self._messages = bytearray()
+        self._over = False
+
+    def read(self, data: bytes) -> None:
+        """Before OpenSSL does. Raises LimitExceeded for a finite-field group that would keep it busy for long."""
+        if self._over:
+            return
+        self._records += data
+        while record := _first(self._records, HEADER_BYTES, 3):
+            if record[0] == ContentType.HANDSHAKE:
+                self._messages += record[HEADER_BYTES:]
+        while not self._over and (message := _first(self._messages, _MESSAGE_HEADER_BYTES, 1)):
+            self._read_message(message[0], message[_MESSAGE_HEADER_BYTES:])
+
+    def _read_message(self, kind: int, body: bytes) -> None:
+        number = int.from_bytes(body[:2], "big")
+        if kind == HandshakeType.SERVER_HELLO and len(body) > 34:
+            self.version = number
+            suite_at = 35 + body[34]  # behind the version, the random and the session
+            suite = cipher_name(int.from_bytes(body[suite_at : suite_at + 2], "big"))
+            self._over = suite is None or not suite.startswith("TLS_DH")  # DHE or anonymous
+        elif kind == _SERVER_KEY_EXCHANGE and self.version is not None:
+            if number > MAX_GROUP_BYTES:
+                raise LimitExceeded("dh_group")
+            self._over = True
+
+
+def _first(buffer: bytearray, header_bytes: int, length_at: int) -> bytes:
+    """Takes the first whole record or message off a buffer; empty when there is none yet."""
+    end = header_bytes + int.from_bytes(buffer[length_at:header_bytes], "big")
+    if len(buffer) < end:
+        return b""
+    taken = bytes(buffer[:end])
+    del buffer[:end]
+    return taken
+
+
 def outgoing(tls: SSL.Connection) -> bytes:
     """What OpenSSL wants to send on a connection; empty if nothing."""
     parts: list[bytes] = []
@@ -159,16 +224,26 @@ def outgoing(tls: SSL.Connection) -> bytes:
     return b"".join(parts)
 
 
-def failure_of(error: SSL.Error, last_data: bytes) -> Outcome:
-    """Whose fault an error of OpenSSL's is: the server's alert, our library's limit, or a handshake that breaks."""
+def failure_of(error: SSL.Error, last_data: bytes, version: int | None = None) -> Outcome:
+    """Whose fault an error of OpenSSL's is: the server's alert, our library's limit, or a handshake that breaks.
+
+    `version` is that of the ServerHello, None where none came.
+    """
     reasons = [entry[2] for entry in error.args[0]] if error.args and isinstance(error.args[0], list) else []
     detail = "; ".join(filter(None, reasons)) or None
     alert = next(filter(None, map(alert_of_openssl, reasons)), None) if detail else _plaintext_alert(last_data)
     if alert:
         return Outcome(Verdict.HANDSHAKE_FAILED, Stage.TLS, "alert", alert=alert)
-    if any(reason.startswith(_LOCAL_REASONS) for reason in reasons):
+    if version is not None and _MESSAGE_TOO_LONG in reasons:  # a chain: before a ServerHello it would be nonsense
+        return Outcome(Verdict.LIMIT_EXCEEDED, Stage.TLS, "message_size", detail=detail)
+    if not _LOCAL_REASONS.isdisjoint(reasons) or (_UNSUPPORTED_VERSION in reasons and _is_old(version)):
         return Outcome(Verdict.LOCAL_LIMITATION, Stage.TLS, "tls_library", detail=detail)
     return Outcome(Verdict.HANDSHAKE_FAILED, Stage.TLS, "broken", detail=detail)
+
+
+def _is_old(version: int | None) -> bool:
+    """Is it a version that a ServerHello may name (RFC 8446 §4.1.3) and that a library may have been built without?"""
+    return version is not None and Version.SSLV3.code <= version <= Version.TLS1_2.code
 
 
 def _plaintext_alert(data: bytes) -> str | None:

@@ -12,6 +12,7 @@ from scanner.tls.names import Version
 from scanner.tls.wire import ContentType, Extension, HandshakeType, extension, record, u8, u16, vector
 
 ENTROPY_BYTES = 96  # random, session id, key share
+TLS1_3 = 0x0304
 
 # RFC 8446 §4.1.3: a HelloRetryRequest is a ServerHello with this random (SHA-256 of "HelloRetryRequest").
 HELLO_RETRY_REQUEST = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
@@ -48,6 +49,7 @@ SUITES: dict[Version, tuple[int, ...]] = {
     Version.TLS1_3: _TLS13_SUITES + _AEAD_SUITES + _SHA2_SUITES[:4] + _OLD_SUITES[:10] + _RENEGOTIATION_SCSV,
 }
 _OFFERED = {version: frozenset(suites) for version, suites in SUITES.items()}
+_FAMILY = frozenset({*range(0x1300, 0x1400), *_TLS13_SUITES})  # what TLS 1.3 can have, and nothing else
 
 X25519 = 0x001D
 _TLS13_GROUPS = _codes("001d 0017 0018 0019 001e 0100 0101 0102 0103 0104")
@@ -137,7 +139,7 @@ class ServerHello:
 
 
 class MalformedHelloError(ValueError):
-    """The message is not a ServerHello."""
+    """The message is not a ServerHello, or not one that may answer this hello: it says nothing about any version."""
 
 
 def read_server_hello(body: bytes, offered: Version) -> ServerHello:
@@ -147,20 +149,34 @@ def read_server_hello(body: bytes, offered: Version) -> ServerHello:
     if body[0] != 3 or body[34] > 32:
         raise MalformedHelloError("a version or a session id that no version of TLS has")
     random, position = body[2:34], 35 + body[34]
-    version = int.from_bytes(body[:2], "big")
-    cipher = int.from_bytes(body[position : position + 2], "big")
+    cipher, compression = int.from_bytes(body[position : position + 2], "big"), body[position + 2]
     extensions = _extensions(body[position + 3 :])
-    if (chosen := extensions.get(Extension.SUPPORTED_VERSIONS)) and len(chosen) == 2:
-        version = int.from_bytes(chosen, "big")
-        if version < 0x0300:
-            raise MalformedHelloError("a version older than its own hello")
-    share = extensions.get(Extension.KEY_SHARE, b"")
-    flags = {hint} if version <= 0x0303 and (hint := SENTINELS.get(random[24:])) else set()
+    version = _chosen_version(body[1], extensions.get(Extension.SUPPORTED_VERSIONS), offered)
+    if version <= TLS1_3 and (cipher in _FAMILY) != (version == TLS1_3):
+        raise MalformedHelloError("a suite of another version")  # RFC 8446 §B.4: neither can have the other's
+    retry = random == HELLO_RETRY_REQUEST
+    if retry and version != TLS1_3:
+        raise MalformedHelloError("a HelloRetryRequest of another version")
+    flags = {hint} if version < TLS1_3 and (hint := SENTINELS.get(random[24:])) else set()
     if cipher not in _OFFERED[offered]:
         flags.add("unoffered_cipher")
+    if compression or (version >= TLS1_3 and body[1] != 3):  # null alone was offered; legacy_version is 0x0303
+        flags.add("violation")
+    share = extensions.get(Extension.KEY_SHARE, b"")
     group = int.from_bytes(share[:2], "big") if len(share) >= 2 else None
-    retry = random == HELLO_RETRY_REQUEST and version >= 0x0304
     return ServerHello(version, cipher, group, retry, frozenset(flags))
+
+
+def _chosen_version(legacy_minor: int, chosen: bytes | None, offered: Version) -> int:
+    """The version of a ServerHello, from its old place and its new one (RFC 8446 §4.2.1)."""
+    if chosen is None:
+        if legacy_minor > 3:
+            raise MalformedHelloError("a version that only supported_versions can name")
+        return 0x0300 + legacy_minor
+    version = int.from_bytes(chosen, "big")
+    if offered is not Version.TLS1_3 or len(chosen) != 2 or version < TLS1_3:
+        raise MalformedHelloError("supported_versions that were not asked for")
+    return version
 
 
 def _extensions(data: bytes) -> dict[int, bytes]:
@@ -176,6 +192,9 @@ def _extensions(data: bytes) -> dict[int, bytes]:
         length = int.from_bytes(data[position + 2 : position + 4], "big")
         if position + 4 + length > end:
             raise MalformedHelloError("an extension that ends in its middle")
-        found[int.from_bytes(data[position : position + 2], "big")] = data[position + 4 : position + 4 + length]
+        kind = int.from_bytes(data[position : position + 2], "big")
+        if kind in found:  # RFC 8446 §4.2
+            raise MalformedHelloError("an extension twice")
+        found[kind] = data[position + 4 : position + 4 + length]
         position += 4 + length
     return found

@@ -1,5 +1,6 @@
 """From answers to verdicts: the tables of docs/records.md, row by row."""
 
+from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
@@ -7,13 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner.conclusion import Conclusion, Known, Status, conclude, judge
+from scanner.conclusion import Conclusion, Status, conclude
 from scanner.interview import Interview
 from scanner.outcome import Flag, Outcome, Stage, Verdict
 from scanner.starttls.result import Capabilities, Inside
 from scanner.tls.exchange import Evidence, HelloAnswer
 from scanner.tls.handshake import Handshake
 from scanner.tls.names import Version
+from scanner.versions import Known, judge
 from tests.scanner.answers import (
     ALERTED,
     CLOSED,
@@ -81,10 +83,14 @@ FIRM: list[tuple[HelloAnswer, Known]] = [
     (HelloAnswer(Evidence.SSLV2_ERROR, error=6), UNKNOWN),
     (GARBAGE, UNKNOWN),
     (ECHO, UNKNOWN),
+    (PLAINTEXT, UNKNOWN),
+    (replace(CLOSED, partial=True), UNKNOWN),
+    (replace(RESET, partial=True), UNKNOWN),
+    (replace(TIMEOUT, partial=True, tarpit=True), UNKNOWN),
     (alert(70), NO),
-    *((alert(number), UNKNOWN) for number in (10, 40, 47, 50, 71, 80, 86, 109, 110, 112, 116, 120, 255)),
+    *((alert(number), UNKNOWN) for number in (0, 10, 40, 47, 50, 71, 80, 86, 109, 110, 112, 116, 120, 255)),
 ]
-WITH_CONTROL = [CLOSED, RESET, TIMEOUT, PLAINTEXT, alert(0)]
+WITH_CONTROL = [CLOSED, RESET, TIMEOUT]
 
 
 @pytest.mark.parametrize("version", Version)
@@ -100,17 +106,14 @@ def test_firm_evidence(version: Version, control: bool, hello: HelloAnswer, know
 @pytest.mark.parametrize("version", Version)
 @pytest.mark.parametrize("hello", WITH_CONTROL)
 def test_evidence_that_needs_a_control(version: Version, hello: HelloAnswer) -> None:
-    """Silence, FIN, RST, text and close_notify are a "no" only of a server that answered another hello."""
+    """Silence, FIN and RST are a "no" only of a server that answered another hello."""
     assert judge(version, hello, control=True).verdict is NO
     assert judge(version, hello, control=False).verdict is UNKNOWN
 
 
-@pytest.mark.parametrize("version", Version)
-def test_throttled_silence(version: Version) -> None:
-    """Silence of a server that keeps us off is no "no", even with a control; FIN and RST still are."""
-    assert judge(version, TIMEOUT, control=True, throttled=True).verdict is UNKNOWN
-    assert judge(version, CLOSED, control=True, throttled=True).verdict is NO
-    assert judge(version, None, control=True).evidence is Evidence.NOT_REACHED
+def test_what_was_not_reached() -> None:
+    """A version whose hello was not sent is unknown, whatever the others say."""
+    assert judge(TLS12, None, control=True).evidence is Evidence.NOT_REACHED
 
 
 CONTROLS: dict[str, tuple[Answers, bool]] = {
@@ -183,13 +186,33 @@ THROTTLING: dict[str, tuple[Answers, bool]] = {
         False,
     ),
     "silences before any answer": ({TLS11: TIMEOUT, TLS10: TIMEOUT, SSL3: TIMEOUT, TLS12: yes(TLS12)}, False),
-    "resets": ({TLS12: yes(TLS12), TLS11: RESET, TLS10: RESET, SSL3: RESET}, False),
+    "a silent handshake counts": (
+        {TLS12: yes(TLS12), TLS11: TIMEOUT, SHAKE: silent("timeout", Verdict.TIMEOUT), SSL3: TIMEOUT},
+        True,
+    ),
+    "resets": ({TLS12: yes(TLS12), TLS11: RESET, TLS10: RESET, SSL3: RESET, SHAKE: SHAKEN}, False),
+    "the handshake reset too": (
+        {TLS12: yes(TLS12), TLS11: RESET, SSL3: RESET, SHAKE: silent("reset", Verdict.RESET)},
+        True,
+    ),
+    "the handshake closed too": (
+        {TLS12: yes(TLS12), TLS11: CLOSED, SSL3: CLOSED, SHAKE: silent("eof", Verdict.CLOSED)},
+        True,
+    ),
+    "a handshake that never offered what was answered": (
+        {TLS12: CLOSED, SSL2: SSLV2, SSL3: CLOSED, SHAKE: silent("eof", Verdict.CLOSED)},
+        False,
+    ),
+    "a busy server's text": (
+        {TLS12: yes(TLS12), TLS11: replace(PLAINTEXT, text="421 4.7.0 too many connections"), SHAKE: SHAKEN},
+        True,
+    ),
 }
 
 
 @pytest.mark.parametrize(("answers", "throttled"), THROTTLING.values(), ids=THROTTLING)
-def test_silences_in_a_row(answers: Answers, throttled: bool) -> None:
-    """Three silent probes in a row after an answer are a rate limit: what was silent is unknown, not "no"."""
+def test_throttling(answers: Answers, throttled: bool) -> None:
+    """An endpoint that had answered and then keeps us off is throttled: what met that is unknown, not "no"."""
     conclusion = concluded(answers)
     assert (Flag.THROTTLED in conclusion.flags) == throttled
     assert (verdict_of(conclusion, SSL3)[0] is NO) == (not throttled and SSL3 in answers)
@@ -253,6 +276,8 @@ STATUS: dict[str, tuple[str, Answers, Status]] = {
     "no connection later": ("https", {TLS12: CLOSED, SHAKE: REFUSED}, Status.INCONCLUSIVE),
     "our limit": ("https", {TLS12: NO_DESCRIPTORS}, Status.ERROR),
     "our limit in STARTTLS mode": ("smtp", {TLS12: NO_DESCRIPTORS}, Status.ERROR),
+    "our library's limit, and FIN": ("https", {TLS12: CLOSED, SHAKE: OURS}, Status.INCONCLUSIVE),
+    "our library's limit behind a go-ahead": ("smtp", {TLS12: CLOSED, SHAKE: OURS}, Status.TLS_FAILED),
     "our library's limit alone": ("https", {SHAKE: OURS}, Status.ERROR),
     "our limit later": ("https", {TLS12: CLOSED, SHAKE: NO_DESCRIPTORS}, Status.INCONCLUSIVE),
     "nothing was asked": ("https", {}, Status.INCONCLUSIVE),

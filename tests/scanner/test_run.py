@@ -245,13 +245,17 @@ async def test_a_second_signal_with_a_reader_that_has_stalled() -> None:
 
 
 async def test_a_signal_while_the_last_records_are_written() -> None:
-    """A run that is over, but for a reader that has stalled, ends by one signal."""
+    """A run that is over, but for a reader that has stalled, has ten seconds after one signal, and one after two."""
     async with Running("--input", "-") as running:
         await running.say(b"!\n" * 2_000)
         assert running.process.stdin
         await running.process.stdin.aclose()
         await running.read_until(b'"invalid"')
         await trio.sleep(0.3)
+        running.process.send_signal(signal.SIGTERM)
+        with trio.move_on_after(1.5) as patience:
+            await running.process.wait()
+        assert patience.cancelled_caught
         running.process.send_signal(signal.SIGTERM)
         with trio.fail_after(5):
             await running.process.wait()

@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
 from scanner.cli import app
-from scanner.conclusion import Known, Status
+from scanner.conclusion import Status
 from scanner.config import Config
 from scanner.interview import Interview
 from scanner.limits import Limits
@@ -30,6 +30,7 @@ from scanner.starttls.result import Capabilities, Inside, StartTls
 from scanner.tls.exchange import Evidence, HelloAnswer
 from scanner.tls.handshake import Handshake
 from scanner.tls.names import Version
+from scanner.versions import Known
 from targets.services import SERVICES, Mode
 from targets.target import Endpoint, Origin, Reason, Rejection
 from tests.conftest import SCHEMA, InvalidRecordError, as_written, validate
@@ -369,6 +370,9 @@ MUTATIONS: list[tuple[str, tuple[str | int, ...], object]] = [
     ("implicit", ("versions", "TLSv1.2", "cipher_id"), "0x010080"),
     ("starttls", ("certificate", "sha256"), "00"),
     ("starttls", ("certificate", "not_after"), "2026-11-23"),
+    ("starttls", ("certificate", "serial"), "7f" * 513),
+    ("starttls", ("certificate", "dns_names"), ["a.example"] * 1_001),
+    ("starttls", ("certificate", "ip_names"), ["192.0.2.1"] * 1_001),
     ("starttls", ("starttls", "text"), "220 \x1b[31mready"),
     ("starttls with --der", ("certificate", "der"), "not base64!"),
     # null where something is due, and the other way round

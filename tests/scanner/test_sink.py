@@ -121,13 +121,32 @@ def writes_noted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytes]]:
 
 async def test_writes_to_a_pipe_are_whole_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """To a pipe go groups of whole lines of at most PIPE_BUF; a longer line goes alone."""
-    with pipe(1_048_576) as (_, writing), writes_noted(monkeypatch) as noted:
+    sizes = [1_500, 1_500, 1_500, select.PIPE_BUF, 100, select.PIPE_BUF + 1, 100]
+    with pipe(1_048_576) as (reading, writing), writes_noted(monkeypatch) as noted:
         sink = Sink(writing)
-        for number, size in enumerate([1_500, 1_500, 1_500, select.PIPE_BUF, 100, select.PIPE_BUF + 1, 100]):
+        for number, size in enumerate(sizes):
             sink.put(record(number, size))
         sink.close()
-        await sink.run()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(read, reading, sum(sizes))
+            await sink.run()
     assert [numbers(each) for each in noted if b"number" in each] == [[0, 1], [2], [3], [4], [5], [6]]
+
+
+async def test_a_long_line_waits_until_there_is_room_for_all_of_it() -> None:
+    """While a reader stalls, no part of a line over PIPE_BUF stands in the pipe; when it reads on, all of it comes."""
+    with pipe(65_536) as (reading, writing):
+        sink = Sink(writing, gather_s=0.001)
+        sink.put(record(0, 1_000))
+        sink.put(record(1, 200_000))
+        sink.close()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sink.run)
+            await trio.sleep(0.1)
+            os.set_blocking(reading, False)
+            assert numbers(os.read(reading, 400_000)) == [0]
+            os.set_blocking(reading, True)
+            assert numbers(await read(reading, 200_000)) == [1]
 
 
 async def test_writes_to_a_file_are_large(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

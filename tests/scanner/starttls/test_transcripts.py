@@ -18,6 +18,7 @@ END_VERDICTS = {
     End.RESET: Verdict.RESET,
     End.TIMEOUT: Verdict.TIMEOUT,
     End.DEADLINE: Verdict.TARPIT,
+    End.CAP: Verdict.LIMIT_EXCEEDED,
 }
 
 each = pytest.mark.parametrize("transcript", TRANSCRIPTS, ids=lambda transcript: transcript.name)

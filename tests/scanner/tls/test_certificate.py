@@ -13,8 +13,17 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from OpenSSL import crypto
 
-from scanner.tls.certificate import Certificate, Key, read_certificate, sha256
+from scanner.tls.certificate import (
+    MAX_CACHED_BYTES,
+    MAX_NAMES,
+    MAX_SERIAL_BYTES,
+    Certificate,
+    Key,
+    read_certificate,
+    sha256,
+)
 
 FROM = datetime(2026, 1, 1, tzinfo=UTC)
 UNTIL = datetime(2026, 4, 1, tzinfo=UTC)
@@ -159,6 +168,106 @@ def test_one_broken_fact() -> None:
     assert certificate.dns_names == ("mx.example.org",)
     assert certificate.not_after == UNTIL
     assert certificate.parse_error
+
+
+# Certificates that no library of ours would make: a good one with another element in its place
+
+
+def element(tag: int, content: bytes) -> bytes:
+    """An element of DER."""
+    size = len(content).to_bytes(4, "big").lstrip(b"\0")
+    return bytes([tag]) + (bytes([len(content)]) if len(content) < 128 else bytes([0x80 | len(size)]) + size) + content
+
+
+def made_of(*, serial: bytes = b"\x0a\x1b", spki: bytes | None = None, extensions: bytes = b"") -> bytes:
+    """A certificate of these parts for CN=a, with a signature that is none."""
+    algorithm = element(0x30, bytes.fromhex("06082a8648ce3d040302"))  # ecdsa-with-SHA256
+    name = element(0x30, element(0x31, element(0x30, bytes.fromhex("0603550403") + element(0x0C, b"a"))))
+    period = element(0x30, element(0x17, b"260101000000Z") + element(0x17, b"260401000000Z"))
+    key = EC_KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    head = bytes.fromhex("a003020102") + element(0x02, serial) + algorithm
+    tail = element(0xA3, element(0x30, extensions)) if extensions else b""
+    tbs = element(0x30, head + name + period + name + (spki or key) + tail)
+    return element(0x30, tbs + algorithm + element(0x03, b"\0\x30\x06\x02\x01\x01\x02\x01\x01"))
+
+
+def spki_of(algorithm: bytes, key: bytes) -> bytes:
+    """A SubjectPublicKeyInfo."""
+    return element(0x30, element(0x30, algorithm) + element(0x03, b"\0" + key))
+
+
+RSA_KEY = rsa.generate_private_key(65537, 1024).public_key()
+PKCS1 = RSA_KEY.public_bytes(Encoding.DER, PublicFormat.PKCS1)
+EC_PARAMETERS = bytes.fromhex("06072a8648ce3d020106082a8648ce3d030107")
+RSA_OID, PSS_OID = bytes.fromhex("06092a864886f70d010101"), bytes.fromhex("06092a864886f70d01010a")
+DH_OID, X942_OID = bytes.fromhex("06092a864886f70d010301"), bytes.fromhex("06072a8648ce3e0201")
+DH_PARAMETERS = element(0x30, element(0x02, b"\x7f" + bytes(1_249) + b"\x07") + element(0x02, b"\x02"))
+X942_PARAMETERS = element(0x30, element(0x02, b"\x7f" + bytes(1_249) + b"\x07") + element(0x02, b"\x02") * 2)
+
+SPKI: dict[str, tuple[bytes, Key | None]] = {
+    "a compressed point": (
+        spki_of(EC_PARAMETERS, EC_KEY.public_key().public_bytes(Encoding.X962, PublicFormat.CompressedPoint)),
+        Key("EC", 256, "secp256r1"),
+    ),
+    "RSA without NULL": (spki_of(RSA_OID, PKCS1), Key("RSA", 1024)),
+    "RSA-PSS": (spki_of(PSS_OID, PKCS1), Key("RSA", 1024)),
+    "an algorithm that nobody knows": (spki_of(bytes.fromhex("06032a0304"), b"key"), None),
+    "a point that is none": (spki_of(EC_PARAMETERS, b"\x04" + bytes(64)), None),
+    "DH of PKCS #3": (spki_of(DH_OID + DH_PARAMETERS, b"\x02\x01\x02"), Key("DH")),
+    "DH of X9.42": (spki_of(X942_OID + X942_PARAMETERS, b"\x02\x01\x02"), Key("DH")),
+}
+
+
+@pytest.mark.parametrize(("spki", "key"), SPKI.values(), ids=SPKI)
+def test_fingerprint_of_the_key(spki: bytes, key: Key | None) -> None:
+    """`spki_sha256` is of the bytes that stand in the certificate, however their key is written or known."""
+    certificate = read_certificate(made_of(spki=spki))
+    assert certificate.spki_sha256 == hashlib.sha256(spki).hexdigest()
+    assert certificate.key == key
+
+
+@pytest.mark.parametrize("key", [EC_KEY, rsa.generate_private_key(65537, 1024), dsa.generate_private_key(1024)])
+def test_fingerprint_of_the_key_by_openssl(key: CertificateIssuerPrivateKeyTypes) -> None:
+    """For an ordinary key it is what OpenSSL writes."""
+    der = made(key)
+    spki = crypto.dump_publickey(crypto.FILETYPE_ASN1, crypto.load_certificate(crypto.FILETYPE_ASN1, der).get_pubkey())
+    assert read_certificate(der).spki_sha256 == hashlib.sha256(spki).hexdigest()
+
+
+@pytest.mark.parametrize("algorithm", [DH_OID + DH_PARAMETERS, X942_OID + X942_PARAMETERS])
+def test_no_key_of_dh_is_checked(algorithm: bytes) -> None:
+    """A key of DH signs nothing, and to check its group may take a second: even a bad group is left unread."""
+    certificate = read_certificate(made_of(spki=spki_of(algorithm, b"\x02\x01\x03")))
+    assert (certificate.key, certificate.self_signed, certificate.parse_error) == (Key("DH"), False, None)
+
+
+def test_serial_too_long() -> None:
+    """A serial number far beyond RFC 5280's 20 octets is told by its length."""
+    longest = read_certificate(made_of(serial=b"\x7f" * MAX_SERIAL_BYTES))
+    assert longest.serial == "7f" * MAX_SERIAL_BYTES
+    longer = read_certificate(made_of(serial=b"\x7f" * 40_000))
+    assert longer.serial is None
+    assert longer.parse_error is not None
+    assert "a serial number of 40000 bytes" in longer.parse_error
+
+
+def test_too_many_names() -> None:
+    """Beyond 1,000 names of each kind the rest is only counted."""
+    general = element(0x82, b"a.example") * 1_001 + element(0x87, b"\x7f\0\0\1") * 1_002
+    san = element(0x30, bytes.fromhex("0603551d11") + element(0x04, element(0x30, general)))
+    certificate = read_certificate(made_of(extensions=san))
+    assert certificate.dns_names == ("a.example",) * MAX_NAMES
+    assert certificate.ip_names == ("127.0.0.1",) * MAX_NAMES
+    assert certificate.parse_error is not None
+    assert "1 more DNS names; 2 more addresses" in certificate.parse_error
+
+
+def test_large_certificates_are_not_kept() -> None:
+    """What nobody bounds is read anew each time; an ordinary certificate is read once."""
+    assert read_certificate(GOOD) is read_certificate(GOOD)
+    large = made_of(serial=b"\x7f" * MAX_CACHED_BYTES)
+    assert read_certificate(large) == read_certificate(large)
+    assert read_certificate(large) is not read_certificate(large)
 
 
 @given(changes=st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), min_size=1, max_size=3))

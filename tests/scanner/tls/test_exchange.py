@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -34,6 +35,13 @@ NAME = "mx.example.org"
 BY_RECORD = [version for version in Version if version is not Version.SSLV2]
 CUTS: list[Callable[[bytes], list[bytes]]] = [lambda data: [data], byte_by_byte]
 VIOLATION = frozenset({"violation"})
+ENDED = {
+    End.EOF: Evidence.CLOSED,
+    End.RESET: Evidence.RESET,
+    End.TIMEOUT: Evidence.TIMEOUT,
+    End.DEADLINE: Evidence.TIMEOUT,
+    End.CAP: Evidence.GARBAGE,
+}
 
 
 def asked(version: Version = Version.TLS1_2, *, after_upgrade: bool = False) -> TlsExchange:
@@ -60,6 +68,7 @@ def _without_words(answer: HelloAnswer) -> tuple[object, ...]:
         answer.group,
         answer.alert,
         answer.tarpit,
+        answer.partial,
         answer.flags,
         answer.text is None,
     )
@@ -79,8 +88,14 @@ def test_says_its_hello_and_nothing_else(version: Version) -> None:
 @pytest.mark.parametrize("offered", BY_RECORD)
 @pytest.mark.parametrize("chosen", BY_RECORD)
 def test_chosen_versions(offered: Version, chosen: Version) -> None:
-    """The version that was offered is a yes, a lower one tells of itself, a higher one breaks the rules."""
+    """The version that was offered is a yes, a lower one tells of itself, a higher one breaks the rules.
+
+    One that only an extension can name which was not sent is no answer at all.
+    """
     answer = answered(in_records(hello_of(chosen.code), 2**14), offered)
+    if chosen is Version.TLS1_3 and offered is not chosen:
+        assert answer == HelloAnswer(Evidence.GARBAGE, flags=VIOLATION)
+        return
     assert answer.version == chosen.code
     if chosen is offered:
         assert answer.evidence is Evidence.SERVER_HELLO
@@ -102,6 +117,7 @@ def test_a_hello_in_many_records(hello: bytes, version: str, expected: HelloAnsw
     assert answered(in_records(hello, size), Version(version)) == expected
 
 
+HELLO_REQUEST = message(0, b"")
 HRR = server_hello(0x0303, 0x1302, SUPPORTED_VERSIONS_13 + extension(51, u16(0x0018)), random=HRR_RANDOM)
 REST = message(11, b"certificate") + message(14, b"")
 
@@ -154,9 +170,74 @@ ANSWERS: dict[str, tuple[bytes, Version, HelloAnswer]] = {
         Version.TLS1_2,
         HelloAnswer(Evidence.ALERT, alert=70),
     ),
-    "half an alert": (record(21, b"\x02"), Version.TLS1_2, HelloAnswer(Evidence.GARBAGE, flags=VIOLATION)),
-    "half a record": (record(HANDSHAKE, HELLO_12)[:50], Version.TLS1_2, HelloAnswer(Evidence.CLOSED)),
-    "half a ServerHello": (record(HANDSHAKE, HELLO_12[:50]), Version.TLS1_2, HelloAnswer(Evidence.CLOSED)),
+    "three warnings in one record, then the end: the last counts": (
+        record(21, b"\x01\x70\x01\x5a\x01\x29"),
+        Version.TLS1_2,
+        HelloAnswer(Evidence.ALERT, alert=0x29),
+    ),
+    "an alert in two records": (
+        record(21, b"\x02") + record(21, b"\x46"),
+        Version.TLS1_2,
+        HelloAnswer(Evidence.ALERT, alert=70),
+    ),
+    "a warning and a half, then the other half": (
+        record(21, b"\x01\x70\x02") + record(21, b"\x28"),
+        Version.TLS1_2,
+        HelloAnswer(Evidence.ALERT, alert=40),
+    ),
+    "half an alert": (record(21, b"\x02"), Version.TLS1_2, HelloAnswer(Evidence.CLOSED, partial=True)),
+    "half a record": (record(HANDSHAKE, HELLO_12)[:50], Version.TLS1_2, HelloAnswer(Evidence.CLOSED, partial=True)),
+    "half a ServerHello": (
+        record(HANDSHAKE, HELLO_12[:50]),
+        Version.TLS1_2,
+        HelloAnswer(Evidence.CLOSED, partial=True),
+    ),
+    "a warning, then half a ServerHello": (
+        alert(1, 70) + record(HANDSHAKE, HELLO_12[:50]),
+        Version.TLS1_2,
+        HelloAnswer(Evidence.CLOSED, partial=True),
+    ),
+    "a HelloRequest, then a ServerHello": (
+        record(HANDSHAKE, HELLO_REQUEST) + record(HANDSHAKE, HELLO_12),
+        Version.TLS1_2,
+        yes_12,
+    ),
+    "HelloRequests and a ServerHello in pieces of three bytes": (
+        in_records(HELLO_REQUEST * 3 + HELLO_13, 3),
+        Version.TLS1_3,
+        yes_13,
+    ),
+    "a HelloRequest and nothing else": (
+        record(HANDSHAKE, HELLO_REQUEST),
+        Version.TLS1_2,
+        HelloAnswer(Evidence.CLOSED, partial=True),
+    ),
+    "a HelloRequest that is not empty": (
+        record(HANDSHAKE, message(0, b"?") + HELLO_12),
+        Version.TLS1_2,
+        HelloAnswer(Evidence.GARBAGE, flags=VIOLATION),
+    ),
+    "more HelloRequests than we read": (
+        in_records(HELLO_REQUEST * 1025, 4),
+        Version.TLS1_2,
+        HelloAnswer(Evidence.GARBAGE, flags=VIOLATION),
+    ),
+    "more warnings than we read": (alert(1, 90) * 1025, Version.TLS1_2, HelloAnswer(Evidence.ALERT, alert=90)),
+    "a warning, then a message that is too long": (
+        alert(1, 70) + record(HANDSHAKE, b"\x02\xff\xff\xff"),
+        Version.TLS1_2,
+        HelloAnswer(Evidence.GARBAGE, flags=VIOLATION),
+    ),
+    "a ServerHello with its version twice": (
+        record(HANDSHAKE, server_hello(0x0303, 0x1301, SUPPORTED_VERSIONS_13 * 2)),
+        Version.TLS1_3,
+        HelloAnswer(Evidence.GARBAGE, flags=VIOLATION),
+    ),
+    "a ServerHello that compresses": (
+        record(HANDSHAKE, server_hello(0x0303, 0xC02F, compression=1)),
+        Version.TLS1_2,
+        HelloAnswer(Evidence.SERVER_HELLO, version=0x0303, cipher=0xC02F, flags=VIOLATION),
+    ),
     "an empty record of a handshake": (
         record(HANDSHAKE, b"") + record(HANDSHAKE, HELLO_12),
         Version.TLS1_2,
@@ -247,9 +328,16 @@ def test_every_alert(number: int) -> None:
 )
 @pytest.mark.parametrize("data", [b"", b"\x16", b"\x16\x03\x03\x00\x5a\x02"], ids=["nothing", "a byte", "a beginning"])
 def test_ends(data: bytes, end: End, expected: HelloAnswer) -> None:
-    """FIN, RST and silence are three things, and a byte now and then is a fourth."""
-    assert answered(data, end=end) == expected
+    """FIN, RST and silence are three things, a byte now and then is a fourth; and a beginning is not silence."""
+    assert answered(data, end=end) == replace(expected, partial=bool(data))
     assert not expected.speaks_tls
+
+
+@pytest.mark.parametrize("end", End)
+def test_ends_behind_a_warning(end: End) -> None:
+    """After a warning and nothing else the warning is what there is, and a tarpit stays one."""
+    answer = answered(alert(1, 112), end=end)
+    assert answer == HelloAnswer(Evidence.ALERT, alert=112, tarpit=end is End.DEADLINE)
 
 
 EARLY: dict[str, tuple[bytes, bytes, HelloAnswer]] = {
@@ -262,6 +350,11 @@ EARLY: dict[str, tuple[bytes, bytes, HelloAnswer]] = {
         HelloAnswer(Evidence.PLAINTEXT, hint="smtp", text="500 what?\\r\\n"),
     ),
     "half a line, then the end": (b"500 wh", b"", HelloAnswer(Evidence.PLAINTEXT, hint="smtp", text="500 wh")),
+    "text, then half a line": (
+        b"500 what?\r\nand",
+        b"500 what?\r\n",
+        HelloAnswer(Evidence.PLAINTEXT, hint="smtp", text="500 what?\\r\\nand"),
+    ),
     "text, then garbage": (b"no\r\n\xff\xff", b"no\r\n", HelloAnswer(Evidence.GARBAGE, text="\\xff\\xff")),
     "no text": (record(HANDSHAKE, HELLO_12), b"", yes_12),
 }
@@ -280,8 +373,10 @@ def test_text_behind_the_go_ahead(data: bytes, early: bytes, expected: HelloAnsw
 def test_endless_text_behind_the_go_ahead() -> None:
     """Text without end runs into our cap, and no more than a little of it is kept."""
     dialogue = asked(after_upgrade=True)
-    answer = play(dialogue, [b"no\n" * 5000] * 20).value
+    answer = play(dialogue, [b"500 what?\n" + b"no\n" * 5000, *[b"no\n" * 5000] * 20]).value
     assert answer.evidence is Evidence.PLAINTEXT
+    assert (answer.text or "").startswith("500 what?\\r\\nno\\r\\nno")  # its beginning, not where our cap fell
+    assert answer.hint == "smtp"
     assert len(dialogue.early) < 5000
 
 
@@ -291,10 +386,11 @@ def test_endless_text_behind_the_go_ahead() -> None:
 )
 def test_truncated_at_every_point(data: bytes, version: str, end: End) -> None:
     """A ServerHello that ends in its middle is none: how the wire ended is what there is, or the warning before it."""
-    ended = {End.EOF: Evidence.CLOSED, End.RESET: Evidence.RESET}.get(end, Evidence.TIMEOUT)
+    ended = ENDED[end]
     for length in range(len(data)):
         answer = answered(data[:length], Version(version), end)
-        assert answer.evidence is (Evidence.ALERT if data.startswith(b"\x15") and length >= 7 else ended)
+        assert answer.evidence is (Evidence.ALERT if data.startswith(b"\x15") and length == 7 else ended)
+        assert answer.partial == (length > 0 and answer.evidence is ended)
 
 
 @given(garbage=st.binary(max_size=40))

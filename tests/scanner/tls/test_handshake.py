@@ -12,11 +12,22 @@ from OpenSSL import SSL
 from scanner.dialogue import Dialogue, Done, End, NeedData, Send
 from scanner.outcome import Outcome, Stage, Verdict
 from scanner.tls.exchange import Evidence, exchange
-from scanner.tls.handshake import MAX_BYTES, Handshake, HandshakeDialogue, failure_of
-from scanner.tls.names import Version, alert_name
+from scanner.tls.handshake import MAX_BYTES, Handshake, HandshakeDialogue, failure_of, measuring_context
+from scanner.tls.names import Version, alert_name, cipher_name
+from scanner.tls.wire import HEADER_BYTES
 from tests.peers.tls_server import Closed, TlsServer
 from tests.scanner.play import byte_by_byte, play
-from tests.scanner.tls.wire import CCS, HANDSHAKE, HELLO_12, alert, message, record, server_hello
+from tests.scanner.tls.wire import (
+    CCS,
+    HANDSHAKE,
+    HELLO_12,
+    alert,
+    in_records,
+    message,
+    read_client_hello,
+    record,
+    server_hello,
+)
 
 T = TypeVar("T")
 
@@ -87,8 +98,12 @@ def shake(
     return converse(HandshakeDialogue(NAME, after_upgrade=False, **settings), TlsServer(context=made), cut)
 
 
-def failed(verdict: Verdict, cause: str, **facts: str) -> Handshake:
-    return Handshake(failure=Outcome(verdict, Stage.TLS, cause, **facts))
+def failed(verdict: Verdict, cause: str, *, partial: bool = False, **facts: str) -> Handshake:
+    return Handshake(failure=Outcome(verdict, Stage.TLS, cause, **facts), partial=partial)
+
+
+def broken(detail: str) -> Handshake:
+    return failed(Verdict.HANDSHAKE_FAILED, "broken", detail=detail)
 
 
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
@@ -275,10 +290,27 @@ NOT_TLS: dict[str, tuple[bytes, Handshake]] = {
         record(HANDSHAKE, server_hello(0x0300, 0x0005), 0x0300),
         failed(Verdict.LOCAL_LIMITATION, "tls_library", detail="unsupported protocol"),
     ),
-    "a suite that nobody offered": (
+    "a suite that does not exist": (
         record(HANDSHAKE, server_hello(0x0303, 0xFEFE, b"")),
-        failed(Verdict.LOCAL_LIMITATION, "tls_library", detail="unknown cipher returned"),
+        broken("unknown cipher returned"),
     ),
+    "the suite NULL": (record(HANDSHAKE, server_hello(0x0303, 0x0000, b"")), broken("unknown cipher returned")),
+    "a suite of 1.3 in 1.2": (record(HANDSHAKE, server_hello(0x0303, 0x1301, b"")), broken("wrong cipher returned")),
+    "a version that does not exist": (record(HANDSHAKE, server_hello(0x0305, 0xC02F)), broken("unsupported protocol")),
+    "an SSLv2 in a record of TLS": (record(HANDSHAKE, server_hello(0x0002, 0xC02F)), broken("unsupported protocol")),
+    "a compression": (
+        record(HANDSHAKE, HELLO_12[:-3] + b"\x01\x00\x00"),
+        broken("unsupported compression algorithm"),
+    ),
+    "text behind a record": (
+        record(HANDSHAKE, bytes(4)) + b"hello\r\n",
+        broken("wrong version number; record layer failure"),
+    ),
+    "another version behind a ServerHello": (
+        record(HANDSHAKE, HELLO_12) + record(HANDSHAKE, message(11, bytes(3)), 0x0505),
+        broken("wrong version number; record layer failure"),
+    ),
+    "a ServerHello too long": (record(HANDSHAKE, b"\x02\xff\xff\xff"), broken("excessive message size")),
 }
 
 
@@ -312,8 +344,8 @@ def test_close_notify() -> None:
     "data", [b"", b"\x16\x03", record(HANDSHAKE, HELLO_12)[:40]], ids=["nothing", "a record's head", "half a hello"]
 )
 def test_ends(data: bytes, end: End, verdict: Verdict) -> None:
-    """FIN, RST, silence and slowness, before TLS and in its middle."""
-    assert fed(data, end) == failed(verdict, end.value)
+    """FIN, RST, silence and slowness, before TLS and in its middle; half an answer is told from none."""
+    assert fed(data, end) == failed(verdict, end.value, partial=bool(data))
 
 
 @pytest.mark.parametrize("only", [TLS12, TLS13])
@@ -334,7 +366,7 @@ def test_truncated(only: ssl.TLSVersion) -> None:
         server = Failing(context=made)
         server.left = left
         shaken = converse(HandshakeDialogue(NAME, after_upgrade=False), server)
-        assert shaken == failed(Verdict.TIMEOUT, "timeout")
+        assert shaken == failed(Verdict.TIMEOUT, "timeout", partial=left > 0)
 
 
 @pytest.mark.parametrize("only", [TLS12, TLS13])
@@ -359,6 +391,56 @@ def test_any_byte_changed(only: ssl.TLSVersion) -> None:
         assert shaken.failure is not None or shaken.chain
 
 
+# What would cost us too much
+
+ANONYMOUS_DH = 0x0034  # TLS_DH_anon_WITH_AES_128_CBC_SHA
+
+
+def dh_flight(bits: int, cipher: int = ANONYMOUS_DH) -> bytes:
+    """A server's flight with a group of this size, a HelloRequest before it and a warning in its middle."""
+    prime = ((1 << bits) - 1).to_bytes((bits + 7) // 8, "big")
+    share = b"".join(len(part).to_bytes(2, "big") + part for part in (prime, b"\x02", bytes(len(prime) - 1) + b"\x07"))
+    hello = record(HANDSHAKE, message(0, b"") + server_hello(0x0303, cipher)[:20])
+    rest = server_hello(0x0303, cipher)[20:] + message(12, share) + message(14, b"")
+    return hello + alert(1, 112) + in_records(rest, 700)
+
+
+@pytest.mark.parametrize("bits", [4_104, 8_192, 10_000])
+def test_huge_groups(bits: int) -> None:
+    """A finite-field group that would keep OpenSSL busy for a good part of a second never reaches it."""
+    assert fed(dh_flight(bits)) == failed(Verdict.LIMIT_EXCEEDED, "dh_group")
+
+
+def test_large_groups() -> None:
+    """A group of 4,096 bits is answered: OpenSSL goes on with its own share."""
+    played = play(HandshakeDialogue(NAME, after_upgrade=False), [dh_flight(4_096)])
+    assert [sent[HEADER_BYTES] for sent in played.sent] == [1, 16]  # ClientHello, ClientKeyExchange
+    assert played.value == failed(Verdict.CLOSED, "eof", partial=True)
+
+
+def test_every_suite_with_a_finite_field_is_known() -> None:
+    """What OpenSSL offers with a group of the server's own is told by IANA's name; no suite has a hint before it."""
+    sent = play(HandshakeDialogue(NAME, after_upgrade=False), []).sent[0]
+    names = [cipher_name(code) or "" for code in read_client_hello(sent).suites]
+    finite_field = [name for name in names if "DH" in name and "ECDH" not in name]
+    assert len(finite_field) > 30
+    assert all(name.startswith("TLS_DH") for name in finite_field)
+    assert not [name for name in names if "PSK" in name]
+
+
+@pytest.mark.parametrize("hello", [HELLO_12, server_hello(0x0303, 0x0033, b"")], ids=["ECDHE", "DHE"])
+def test_a_chain_too_long(hello: bytes) -> None:
+    """OpenSSL reads no message beyond 100 KB: a cap of ours, and no fault of the server's."""
+    chain = record(HANDSHAKE, b"\x0b\x02\x00\x00" + bytes(100))
+    expected = failed(Verdict.LIMIT_EXCEEDED, "message_size", detail="excessive message size")
+    assert fed(record(HANDSHAKE, hello) + chain) == expected
+
+
+def test_no_renegotiation() -> None:
+    """Nothing that a server says inside TLS begins a second handshake."""
+    assert measuring_context.__wrapped__().set_options(0) & SSL.OP_NO_RENEGOTIATION
+
+
 def test_endless_records() -> None:
     """A server that never comes to an end runs into our cap."""
     warnings = alert(1, 112) * 4
@@ -380,12 +462,32 @@ def test_endless_records() -> None:
             ["bn lib", "ee key too small"],
             Outcome(Verdict.LOCAL_LIMITATION, Stage.TLS, "tls_library", detail="bn lib; ee key too small"),
         ),
+        (
+            ["wrong signature type"],
+            Outcome(Verdict.HANDSHAKE_FAILED, Stage.TLS, "broken", detail="wrong signature type"),
+        ),
         ([], Outcome(Verdict.HANDSHAKE_FAILED, Stage.TLS, "broken")),
     ],
 )
 def test_failures_of_openssl(reasons: list[str], expected: Outcome) -> None:
     """The server's alert, our library's limit, and a handshake that breaks are three things."""
     assert failure_of(SSL.Error([("SSL routines", "", reason) for reason in reasons]), b"") == expected
+
+
+@pytest.mark.parametrize(
+    ("version", "verdict"),
+    [
+        (None, Verdict.HANDSHAKE_FAILED),
+        (0x0002, Verdict.HANDSHAKE_FAILED),
+        (0x0300, Verdict.LOCAL_LIMITATION),
+        (0x0301, Verdict.LOCAL_LIMITATION),
+        (0x0304, Verdict.HANDSHAKE_FAILED),  # RFC 8446 §4.1.3: a legacy_version is never that of TLS 1.3
+    ],
+)
+def test_a_version_that_our_library_lacks(version: int | None, verdict: Verdict) -> None:
+    """A version that exists and that OpenSSL was built without is its limit; any other is the server's fault."""
+    error = SSL.Error([("SSL routines", "", "unsupported protocol")])
+    assert failure_of(error, b"", version).verdict is verdict
 
 
 def test_errors_without_a_list() -> None:

@@ -167,6 +167,31 @@ def body_of(message: bytes) -> bytes:
             Version.TLS1_3,
             ServerHello(0x0304, 0x1301, 0x001D, False, frozenset()),
         ),
+        (  # only null was offered (RFC 5246 §7.4.1.3)
+            server_hello(0x0303, 0xC02F, b"", compression=1),
+            Version.TLS1_2,
+            ServerHello(0x0303, 0xC02F, None, False, frozenset({"violation"})),
+        ),
+        (  # legacy_version is 0x0303 whatever is chosen (RFC 8446 §4.1.3)
+            server_hello(0x0300, 0x1301, SUPPORTED_VERSIONS_13 + KEY_SHARE_X25519),
+            Version.TLS1_3,
+            ServerHello(0x0304, 0x1301, 0x001D, False, frozenset({"violation"})),
+        ),
+        (
+            server_hello(0x0304, 0x1301, SUPPORTED_VERSIONS_13 + KEY_SHARE_X25519),
+            Version.TLS1_3,
+            ServerHello(0x0304, 0x1301, 0x001D, False, frozenset({"violation"})),
+        ),
+        (  # above what was offered, and a version that this hello could name
+            server_hello(0x0303, 0xC013),
+            Version.TLS1_0,
+            ServerHello(0x0303, 0xC013, None, False, frozenset()),
+        ),
+        (  # SM4 and GOST have suites of TLS 1.3 that do not begin with 0x13
+            server_hello(0x0303, 0x00C6, SUPPORTED_VERSIONS_13),
+            Version.TLS1_3,
+            ServerHello(0x0304, 0x00C6, None, False, frozenset()),
+        ),
         (  # a draft of TLS 1.3
             server_hello(0x0303, 0x1301, extension(43, b"\x7f\x1c")),
             Version.TLS1_3,
@@ -194,16 +219,56 @@ def test_server_hellos(message: bytes, offered: Version, read: ServerHello) -> N
 )
 def test_malformed_server_hellos(message: bytes) -> None:
     """What is no ServerHello is refused."""
+    for version in (Version.TLS1_2, Version.TLS1_3):
+        with pytest.raises(MalformedHelloError):
+            read_server_hello(body_of(message), version)
+
+
+def chosen(*versions: bytes) -> bytes:
+    """`supported_versions`, as often as there are versions, and a key share."""
+    return b"".join(extension(SUPPORTED_VERSIONS, version) for version in versions) + KEY_SHARE_X25519
+
+
+NO_ANSWER: dict[str, tuple[bytes, Version]] = {
+    "supported_versions twice": (server_hello(0x0303, 0x1301, chosen(b"\x03\x04", b"\x03\x04")), Version.TLS1_3),
+    "another extension twice": (
+        server_hello(0x0303, 0xC02F, extension(23, b"") + extension(23, b"")),
+        Version.TLS1_2,
+    ),
+    "supported_versions of TLS 1.2": (server_hello(0x0303, 0xC02F, chosen(b"\x03\x03")), Version.TLS1_3),
+    "supported_versions of SSLv3": (server_hello(0x0303, 0x1301, chosen(b"\x03\x00")), Version.TLS1_3),
+    "an empty supported_versions": (server_hello(0x0303, 0x1301, chosen(b"")), Version.TLS1_3),
+    "supported_versions of a client": (server_hello(0x0303, 0x1301, chosen(b"\x02\x03\x04")), Version.TLS1_3),
+    "supported_versions unasked": (server_hello(0x0303, 0x1301, chosen(b"\x03\x04")), Version.TLS1_2),
+    "supported_versions unasked, lower": (server_hello(0x0303, 0x002F, chosen(b"\x03\x01")), Version.TLS1_2),
+    "TLS 1.3 in the old place": (server_hello(0x0304, 0x1301, KEY_SHARE_X25519), Version.TLS1_3),
+    "TLS 1.3 in the old place, unasked": (server_hello(0x0304, 0x002F), Version.TLS1_2),
+    "a suite of TLS 1.2 in TLS 1.3": (server_hello(0x0303, 0xC02F, chosen(b"\x03\x04")), Version.TLS1_3),
+    "no suite at all in TLS 1.3": (server_hello(0x0303, 0x0000, chosen(b"\x03\x04")), Version.TLS1_3),
+    "a suite of TLS 1.3 in TLS 1.2": (server_hello(0x0303, 0x1301, b""), Version.TLS1_2),
+    "a suite of TLS 1.3 in a lower answer": (server_hello(0x0303, 0x1301, KEY_SHARE_X25519), Version.TLS1_3),
+    "a HelloRetryRequest without a version": (server_hello(0x0303, 0xC02F, b"", random=HRR_RANDOM), Version.TLS1_3),
+    "a HelloRetryRequest of a draft": (
+        server_hello(0x0303, 0x1301, chosen(b"\x7f\x1c"), random=HRR_RANDOM),
+        Version.TLS1_3,
+    ),
+    "a HelloRetryRequest to TLS 1.2": (server_hello(0x0303, 0xC02F, b"", random=HRR_RANDOM), Version.TLS1_2),
+}
+
+
+@pytest.mark.parametrize(("message", "offered"), NO_ANSWER.values(), ids=NO_ANSWER)
+def test_no_answers_to_this_hello(message: bytes, offered: Version) -> None:
+    """What no server may answer to the hello that it got says nothing about any version: neither yes nor no."""
     with pytest.raises(MalformedHelloError):
-        read_server_hello(body_of(message), Version.TLS1_2)
+        read_server_hello(body_of(message), offered)
 
 
 @pytest.mark.parametrize("message", [HELLO_12, HELLO_13])
 def test_truncated_server_hellos(message: bytes) -> None:
-    """Every piece of a ServerHello is refused, but for the one that ends where the extensions may begin."""
+    """Every piece of a ServerHello is refused, but for one of TLS 1.2 that ends where the extensions may begin."""
     body = body_of(message)
     for length in range(len(body)):
-        if length == 2 + 32 + 1 + 32 + 2 + 1:
+        if length == 2 + 32 + 1 + 32 + 2 + 1 and message is HELLO_12:
             assert read_server_hello(body[:length], Version.TLS1_3).group is None
         else:
             with pytest.raises(MalformedHelloError):

@@ -81,6 +81,9 @@ ANSWERS: dict[str, tuple[bytes, HelloAnswer]] = {
     "ERROR with the long header": (long(b"\x00\x00\x01", 5), HelloAnswer(Evidence.SSLV2_ERROR, error=1)),
     "an alert of TLS": (alert(2, 70), HelloAnswer(Evidence.ALERT, alert=70)),
     "a warning, then an alert": (alert(1, 112) + alert(2, 40), HelloAnswer(Evidence.ALERT, alert=40)),
+    "a warning, then the end": (alert(1, 112), HelloAnswer(Evidence.ALERT, alert=112)),
+    "an alert in two records": (record(21, b"\x02") + record(21, b"\x46"), HelloAnswer(Evidence.ALERT, alert=70)),
+    "more warnings than we read": (alert(1, 90) * 10_000, HelloAnswer(Evidence.ALERT, alert=90)),
     "close_notify": (alert(1, 0), HelloAnswer(Evidence.ALERT, alert=0)),
     "a ServerHello of TLS": (record(HANDSHAKE, HELLO_12), HelloAnswer(Evidence.GARBAGE, flags=VIOLATION)),
     "an empty alert": (record(21, b""), HelloAnswer(Evidence.GARBAGE, flags=VIOLATION)),
@@ -122,11 +125,14 @@ def test_echo() -> None:
 @pytest.mark.parametrize("end", End)
 @pytest.mark.parametrize("data", [short(server_hello(RC4)), long(server_hello(RC4), 3), alert(1, 112) + alert(2, 40)])
 def test_truncated_at_every_point(data: bytes, end: End) -> None:
-    """A message that ends in its middle is none."""
-    ended = {End.EOF: Evidence.CLOSED, End.RESET: Evidence.RESET}.get(end, Evidence.TIMEOUT)
+    """A message that ends in its middle is none; a warning before it is not forgotten."""
+    kinds = {End.EOF: Evidence.CLOSED, End.RESET: Evidence.RESET, End.CAP: Evidence.GARBAGE}
+    ended = kinds.get(end, Evidence.TIMEOUT)
     for length in range(len(data)):
         answer = answered(data[:length], end)
-        if length == 0 or data.startswith(b"\x15"):
+        if data.startswith(b"\x15") and length == 7:
+            assert (answer.evidence, answer.alert) == (Evidence.ALERT, 112)
+        elif length == 0 or data.startswith(b"\x15"):
             assert answer.evidence is ended
         else:
             assert answer.evidence in (ended, Evidence.GARBAGE)

@@ -43,9 +43,10 @@ def server_hello(
     *,
     random: bytes = b"r" * 32,
     session: bytes = b"s" * 32,
+    compression: int = 0,
 ) -> bytes:
     """The message of a ServerHello; without `extensions` it has no list of them at all."""
-    body = u16(version) + random + bytes([len(session)]) + session + u16(cipher) + b"\x00"
+    body = u16(version) + random + bytes([len(session)]) + session + u16(cipher) + bytes([compression])
     return message(2, body + (u16(len(extensions)) + extensions if extensions is not None else b""))
 
 
