@@ -27,8 +27,9 @@ from scanner.run import ExitCode, Run
 from scanner.tls.names import Version, versions_named
 from targets.exclude import BlockListError, block_list
 from targets.lines import STDIN, InputError, check_readable
+from targets.parse import Parser
 from targets.services import GROUPS, SERVICES, Service, services_named
-from targets.target import Address, IPNetwork
+from targets.target import Address, IPNetwork, Rejection
 
 app = typer.Typer(
     help="An async concurrent mass scanner for TLS and STARTTLS: streams one JSON line an endpoint.",
@@ -318,6 +319,13 @@ def _check_inputs(config: Config) -> None:
         _refuse("nothing to scan: name a TARGET, or --input FILE (- is standard input)")
     if config.inputs.count(STDIN) > 1:
         _refuse("standard input can be read only once")
+    parser = Parser(config.services, header_allowed=False)
+    for target in config.targets:
+        match parser.parse(os.fsencode(target)):
+            case Rejection(origin=origin, detail=detail):
+                _refuse(f"{origin.input}: {detail}")
+            case None:
+                _refuse(f"{target!r} names nothing to scan")
     try:
         check_readable(config.inputs)
     except InputError as error:
