@@ -4,10 +4,8 @@ A network goes service by service: one address is then not asked seven times in 
 start at once. It comes in chunks, so that whoever takes them can let others run in between.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
-
-import trio
 
 from targets.exclude import Exclusions
 from targets.network import Span, address_text, addresses, size
@@ -28,19 +26,11 @@ class Expander:
         self._seen = seen
         self._resolver = resolver
 
-    async def expand(self, target: Target) -> AsyncIterator[Item]:
-        """Everything that a target stands for. Raises NoNameServersError where a name has nobody to ask."""
-        if isinstance(target, Host) and target.address is None:
-            for item in await self.resolve(target):
-                yield item
-            return
-        for chunk in self.chunks(target):
-            for item in chunk:
-                yield item
-            await trio.lowlevel.checkpoint()
-
     async def resolve(self, host: Host) -> list[Item]:
-        """The endpoints of a name that is to be looked up: its services on all its addresses."""
+        """The endpoints of a name that is to be looked up: its services on all its addresses.
+
+        Raises NoNameServersError where there is nobody to ask.
+        """
         resolution = await self._resolver.resolve(host.name)
         items = self._host_items(host, resolution.addresses)
         if resolution.failures:

@@ -12,7 +12,7 @@ from targets.parse import Parser
 from targets.resolver import NoNameServersError, Resolver
 from targets.seen import Seen
 from targets.services import services_named
-from targets.target import Endpoint, Network, Reason, Rejection, Target
+from targets.target import Endpoint, Host, Network, Reason, Rejection, Target
 from tests.peers.nameserver import Trouble, Zone, name_server
 
 ZONE: Zone = {
@@ -38,7 +38,10 @@ def target(line: str, services: str = "smtp", header: str = "") -> Target:
 
 
 async def expanded(own: Expander, line: str, services: str = "smtp", header: str = "") -> list[Item]:
-    return [item async for item in own.expand(target(line, services, header))]
+    found = target(line, services, header)
+    if isinstance(found, Host) and found.address is None:
+        return await own.resolve(found)
+    return [item for chunk in own.chunks(found) for item in chunk]
 
 
 def ids(items: Sequence[Item]) -> list[str]:
