@@ -88,10 +88,8 @@ def _starttls(answers: list[Answer]) -> StartTls:
         return replace(first.starttls, verdict=Verdict.VIOLATION, stage=Stage.TLS, cause=cause)
     if any(map(_speaks_tls, answers)):
         return first.starttls
-    if begun := next((answer.hello for answer in answers if answer.hello and answer.hello.partial), None):
-        # A record of TLS had begun: this is no server that says yes and then does not do it.
-        verdict = Verdict.TARPIT if begun.tarpit else Verdict(begun.evidence.value)
-        return replace(first.starttls, verdict=verdict, stage=Stage.TLS, cause=begun.evidence.value)
+    if half := next(filter(None, map(_half_an_answer, answers)), None):
+        return replace(first.starttls, verdict=half, stage=Stage.TLS)
     said = first.hello
     return replace(
         first.starttls,
@@ -101,6 +99,15 @@ def _starttls(answers: list[Answer]) -> StartTls:
         hint=said.hint if said else None,
         text=(said.text if said else None) or first.starttls.text,  # what was said in place of TLS is better evidence
     )
+
+
+def _half_an_answer(answer: Answer) -> Verdict | None:
+    """How it ended when TLS had begun: that is no server that says yes and then does not do it."""
+    if answer.hello and answer.hello.partial:
+        return Verdict.TARPIT if answer.hello.tarpit else Verdict(answer.hello.evidence.value)
+    if answer.handshake and answer.handshake.partial and answer.handshake.failure:
+        return answer.handshake.failure.verdict
+    return None
 
 
 def _cause_of_no_tls(answer: Answer) -> str:
@@ -119,6 +126,10 @@ def _cause_of_no_tls(answer: Answer) -> str:
             return "garbage"
 
 
+# How a handshake may fail after the server had said something in TLS.
+_TLS_WAS_SPOKEN = {Verdict.HANDSHAKE_FAILED, Verdict.LOCAL_LIMITATION, Verdict.LIMIT_EXCEEDED}
+
+
 def _speaks_tls(answer: Answer) -> bool:
     """Did a whole TLS or SSL answer come back on this connection?"""
     if answer.hello:
@@ -126,7 +137,7 @@ def _speaks_tls(answer: Answer) -> bool:
     if answer.handshake is None:
         return False
     failure = answer.handshake.failure
-    return failure is None or failure.verdict in (Verdict.HANDSHAKE_FAILED, Verdict.LOCAL_LIMITATION)
+    return failure is None or failure.verdict in _TLS_WAS_SPOKEN
 
 
 # --- the whole --------------------------------------------------------------------------------------------------------

@@ -327,6 +327,24 @@ NOT_DONE: dict[str, tuple[Answers, str]] = {
 }
 
 
+HALF: dict[str, tuple[Answers, Verdict]] = {
+    "closed": ({TLS12: replace(CLOSED, partial=True)}, Verdict.CLOSED),
+    "reset": ({TLS12: CLOSED, TLS13: replace(RESET, partial=True)}, Verdict.RESET),
+    "timeout": ({TLS12: replace(TIMEOUT, partial=True)}, Verdict.TIMEOUT),
+    "tarpit": ({TLS12: replace(TIMEOUT, partial=True, tarpit=True)}, Verdict.TARPIT),
+    "handshake": ({TLS12: CLOSED, SHAKE: replace(silent("eof", Verdict.CLOSED), partial=True)}, Verdict.CLOSED),
+}
+
+
+@pytest.mark.parametrize(("answers", "verdict"), HALF.values(), ids=HALF)
+def test_half_an_answer_behind_a_go_ahead(answers: Answers, verdict: Verdict) -> None:
+    """A server that had begun to speak TLS is none that says yes and then does not do it."""
+    conclusion = concluded(answers, "smtp")
+    assert conclusion.starttls is not None
+    assert (conclusion.starttls.verdict, conclusion.starttls.stage) == (verdict, Stage.TLS)
+    assert conclusion.status is Status.INCONCLUSIVE
+
+
 @pytest.mark.parametrize(("answers", "cause"), NOT_DONE.values(), ids=NOT_DONE)
 def test_accepted_no_tls(answers: Answers, cause: str) -> None:
     """A go-ahead with no TLS behind it, and what came instead; the dialogue's facts stay."""
