@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass
 from typing import TypeVar
 
-from scanner.dialogue import LimitExceeded, Script, Send, Violation, WireEnded
+from scanner.dialogue import LimitExceeded, Script, Stop, Violation, WireEnded
 from scanner.outcome import Stage, Verdict
-from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within
+from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, upper
 from scanner.starttls.words import speaks_of_too_many
 from scanner.wire_text import printable
 
@@ -76,7 +76,7 @@ class ImapTalk(Conversation[T]):
 
     def command(self, tag: bytes, command: bytes) -> Script[Response]:
         """Send a command; its tagged response, or the BYE that comes instead."""
-        yield Send(tag + b" " + command + b"\r\n")
+        yield from self.say(tag + b" " + command + b"\r\n")
         goodbye: Response | None = None
         for _ in range(MAX_RESPONSES):
             try:
@@ -93,20 +93,28 @@ class ImapTalk(Conversation[T]):
                 goodbye = response
         raise LimitExceeded
 
+    def replies_unasked(self, command: bytes) -> bool:
+        """A line with the command's own tag does; untagged responses may come at any time (RFC 9051 §7)."""
+        tag, space, _ = command.partition(b" ")
+        return b"\n" + tag + space in b"\n" + self.trailing_data
+
     def _learn(self, found: re.Match[bytes] | None) -> None:
         if found:
             words = tuple(printable(word) for word in found[1].split())
-            upper = [word.upper() for word in words]
-            auth = dict.fromkeys(word[5:] for word in upper if word.startswith("AUTH=") and word != "AUTH=")
-            self.known = Capabilities(words, tuple(auth), "LOGINDISABLED" in upper)
+            names = [upper(word) for word in words]
+            auth = dict.fromkeys(name[5:] for name in names if name.startswith("AUTH=") and name != "AUTH=")
+            self.known = Capabilities(words, tuple(auth), "LOGINDISABLED" in names)
 
 
 class Imap(ImapTalk[StartTls], Upgrade):
     """From the greeting to the go-ahead."""
 
+    preauth: Response | None = None  # a greeting that rules STARTTLS out: logged in already (RFC 9051 §6.2.1)
+
     def script(self) -> Script[StartTls]:
         """See the diagram at the head of the module."""
         greeting = yield from self.read_greeting()
+        self.preauth = greeting if greeting.status == "PREAUTH" else None
         self._note()
         if greeting.status == "BYE":
             return self.result(_bye_verdict(greeting))
@@ -116,19 +124,28 @@ class Imap(ImapTalk[StartTls], Upgrade):
             self._note()
             if answer.status == "BYE":
                 return self.result(_bye_verdict(answer))
-        if greeting.status == "PREAUTH":  # logged in already: STARTTLS is not possible any more (RFC 9051 §6.2.1)
-            self.stage = Stage.GREETING
-            self.remember("PREAUTH", b"* " + greeting.text)
-            return self.result(Verdict.NOT_OFFERED)
+        if self.preauth:
+            return self._ruled_out(self.preauth)
         if self.advertised is False:
             return self.result(Verdict.NOT_OFFERED)
         self.stage = Stage.REPLY
         return self.result(self._verdict((yield from self.command(b"t2", b"STARTTLS"))))
 
+    def stopped(self, stop: Stop) -> StartTls:
+        """After PREAUTH, how the wire ends does not matter any more."""
+        if self.preauth and isinstance(stop, WireEnded):
+            return self._ruled_out(self.preauth)
+        return super().stopped(stop)
+
+    def _ruled_out(self, greeting: Response) -> StartTls:
+        self.stage = Stage.GREETING
+        self.remember("PREAUTH", b"* " + greeting.text)
+        return self.result(Verdict.NOT_OFFERED)
+
     def _note(self) -> None:
         if self.known is not None:
             self.before = self.known
-            self.advertised = "STARTTLS" in (word.upper() for word in self.known.capabilities)
+            self.advertised = "STARTTLS" in map(upper, self.known.capabilities)
             self.required = bool(self.known.login_disabled) and not self.known.auth
 
     def _verdict(self, response: Response) -> Verdict:

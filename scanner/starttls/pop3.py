@@ -8,9 +8,9 @@ import re
 from dataclasses import dataclass
 from typing import TypeVar
 
-from scanner.dialogue import LimitExceeded, Script, Send, Violation
+from scanner.dialogue import LimitExceeded, Script, Violation
 from scanner.outcome import Stage, Verdict
-from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within
+from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, upper
 from scanner.starttls.words import speaks_of_too_many
 from scanner.wire_text import printable
 
@@ -58,7 +58,7 @@ class Pop3Talk(Conversation[T]):
 
     def capa(self) -> Script[Capabilities | None]:
         """The list, ended by a lone dot (RFC 2449 §5); None where the server knows no CAPA."""
-        yield Send(b"CAPA\r\n")
+        yield from self.say(b"CAPA\r\n")
         if not (yield from self.read_status()).positive:
             return None
         lines: list[bytes] = []
@@ -82,13 +82,13 @@ class Pop3(Pop3Talk[StartTls], Upgrade):
         self.stage = Stage.CAPABILITIES
         self.before = yield from self.capa()
         if self.before is not None:
-            names = {line.split()[0].upper() for line in self.before.capabilities}
+            names = {upper(line.split()[0]) for line in self.before.capabilities}
             self.advertised = "STLS" in names
             self.required = "USER" not in names and not self.before.auth
             if not self.advertised:
                 return self.result(Verdict.NOT_OFFERED)
         self.stage = Stage.REPLY
-        yield Send(b"STLS\r\n")
+        yield from self.say(b"STLS\r\n")
         return self.result(self._verdict((yield from self.read_status())))
 
     def _verdict(self, status: StatusLine) -> Verdict:
@@ -120,7 +120,7 @@ def _capabilities(lines: list[bytes]) -> Capabilities:
     listed = tuple(printable(line.strip()) for line in lines if line.strip())
     auth: dict[str, None] = {}
     for line in listed:
-        name, *parameters = line.upper().split()
+        name, *parameters = upper(line).split()
         if name == "SASL":
             auth.update(dict.fromkeys(parameters))
     return Capabilities(listed, tuple(auth))

@@ -4,7 +4,7 @@ from abc import ABC
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from scanner.dialogue import Dialogue, Stop, Violation, WireEnded, verdict_of
+from scanner.dialogue import Dialogue, Script, Send, Stop, Violation, WireEnded, verdict_of
 from scanner.hint import hint_of
 from scanner.outcome import Flag, Stage, Verdict
 from scanner.wire_text import printable
@@ -50,6 +50,11 @@ class Inside:
     stopped: Verdict | None = None
 
 
+def upper(text: str) -> str:
+    """Upper case as keywords have it, of ASCII letters alone: to Python, the long s (U+017F) is an S too."""
+    return text.encode().upper().decode()
+
+
 class Conversation(Dialogue[T], ABC, Generic[T]):
     """A dialogue in a mail protocol: remembers the last reply, for evidence."""
 
@@ -63,6 +68,16 @@ class Conversation(Dialogue[T], ABC, Generic[T]):
     def remember(self, code: str, text: bytes) -> None:
         """Keep the server's last reply."""
         self.code, self.text = code, printable(text)
+
+    def say(self, command: bytes) -> Script[None]:
+        """Send a command. Raises Violation when its reply is there before it: then nobody has listened to us."""
+        if self.replies_unasked(command):
+            raise Violation("reply before its command", self.trailing_data)
+        yield Send(command)
+
+    def replies_unasked(self, command: bytes) -> bool:
+        """Would what is there be taken for the reply to this command, which was not sent yet?"""
+        return bool(self._buffer)
 
 
 class Upgrade(Conversation[StartTls], ABC):

@@ -11,9 +11,9 @@ import re
 from dataclasses import dataclass
 from typing import TypeVar
 
-from scanner.dialogue import LimitExceeded, Script, Send, Violation
+from scanner.dialogue import LimitExceeded, Script, Violation
 from scanner.outcome import Flag, Stage, Verdict
-from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within
+from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, upper
 from scanner.starttls.words import speaks_of_too_many
 from scanner.wire_text import printable
 
@@ -78,8 +78,12 @@ class SmtpTalk(Conversation[T]):
 
     def ehlo(self) -> Script[Reply]:
         """Say EHLO and read the answer."""
-        yield Send(f"EHLO {self.hello_name}\r\n".encode("ascii"))
+        yield from self.say(f"EHLO {self.hello_name}\r\n".encode("ascii"))
         return (yield from self.read_reply())
+
+    def replies_unasked(self, command: bytes) -> bool:
+        """Anything does but 421, which may come at any time (RFC 5321 §3.8)."""
+        return super().replies_unasked(command) and not b"421".startswith(self.trailing_data[:3])
 
 
 class Smtp(SmtpTalk[StartTls], Upgrade):
@@ -103,13 +107,13 @@ class Smtp(SmtpTalk[StartTls], Upgrade):
         if not self.advertised:
             return self.result(Verdict.NOT_OFFERED)
         self.stage = Stage.REPLY
-        yield Send(b"STARTTLS\r\n")
+        yield from self.say(b"STARTTLS\r\n")
         return self.result(self._upgrade_verdict((yield from self.read_reply())))
 
     def _helo(self) -> Script[StartTls]:
         """A server without EHLO has no extensions; HELO makes sure that it is there at all."""
         self.flags.add(Flag.EHLO_UNSUPPORTED)
-        yield Send(f"HELO {self.hello_name}\r\n".encode("ascii"))
+        yield from self.say(f"HELO {self.hello_name}\r\n".encode("ascii"))
         reply = yield from self.read_reply()
         if reply.code != 250:
             return self.result(self._session_refusal(reply))
@@ -162,11 +166,11 @@ def capabilities_of(reply: Reply) -> Capabilities:
     keywords = tuple(printable(line.strip()) for line in reply.lines[1:] if line.strip())
     auth: dict[str, None] = {}
     for keyword in keywords:
-        name, *parameters = keyword.upper().replace("AUTH=", "AUTH ", 1).split()  # the form before RFC 2554
+        name, *parameters = upper(keyword).replace("AUTH=", "AUTH ", 1).split()  # the form before RFC 2554
         if name == "AUTH":
             auth.update(dict.fromkeys(parameters))
     return Capabilities(keywords, tuple(auth))
 
 
 def _keywords(capabilities: Capabilities) -> set[str]:
-    return {line.split()[0].upper() for line in capabilities.capabilities}
+    return {upper(line.split()[0]) for line in capabilities.capabilities}

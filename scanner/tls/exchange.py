@@ -24,7 +24,7 @@ MAX_BYTES = 65_536
 MAX_RECORDS = 1_024  # a ServerHello may come in a record for each of its bytes
 MAX_HELLO_BYTES = 16_384
 WARNING, CLOSE_NOTIFY = 1, 0
-HELLO_REQUEST = bytes(4)  # type 0, and empty
+HELLO_REQUEST_BYTES = 4  # all zero: type 0, and empty
 
 
 class Evidence(StrEnum):
@@ -96,7 +96,7 @@ class HelloExchange(TlsDialogue[HelloAnswer], ABC):
     def __init__(self, hello: bytes, *, after_upgrade: bool) -> None:
         super().__init__(MAX_BYTES, after_upgrade=after_upgrade)
         self.hello = hello
-        self.messages = bytearray()  # of the handshake, from the first that may decide on
+        self.messages = b""  # of the handshake, from the first that may decide on
         self.warning: int | None = None
         self._half_alert = b""
 
@@ -113,13 +113,25 @@ class HelloExchange(TlsDialogue[HelloAnswer], ABC):
         kind = Evidence.PLAINTEXT if is_text(data) and not self.began else Evidence.GARBAGE
         return HelloAnswer(kind, hint=hint_of(data, self.hello), text=printable(data))
 
+    def read_record(self) -> Script[tuple[int, bytes]]:
+        """(content type, fragment) of the next record. Its version is to be ignored (RFC 8446 §5.1)."""
+        while len(self._buffer) < HEADER_BYTES:
+            if self._buffer and not starts_record(self._buffer):
+                raise Violation("not a TLS record", self.trailing_data)
+            yield from self.more()
+        if not starts_record(self._buffer):
+            raise Violation("not a TLS record", self.trailing_data)
+        content, length = self._buffer[0], int.from_bytes(self._buffer[3:5], "big")
+        if length > MAX_FRAGMENT_BYTES or not (length or content == ContentType.APPLICATION_DATA):
+            raise Violation("a record of a length that no version allows", self.trailing_data)
+        whole = yield from self.read_exactly(HEADER_BYTES + length)
+        return content, whole[HEADER_BYTES:]
+
     def read_alert(self, fragment: bytes) -> HelloAnswer | None:
         """The alert that decides; None for a warning, after which a server may still go on.
 
         Before TLS 1.3 several may share a record, and one may come in two (RFC 5246 §6.2.1).
         """
-        if not fragment:
-            raise Violation("an empty alert")
         alerts = self._half_alert + fragment
         whole = len(alerts) // 2 * 2
         for at in range(0, whole, 2):
@@ -154,27 +166,13 @@ class TlsExchange(HelloExchange):
                     return answer
             elif content == ContentType.HANDSHAKE:
                 self.messages += fragment
-                while self.messages.startswith(HELLO_REQUEST):
-                    del self.messages[: len(HELLO_REQUEST)]
+                if not self.messages[0]:
+                    self.messages = _without_hello_requests(self.messages)
                 if message := _first_message(self.messages):
                     return self._judge(*message)
             elif content != ContentType.CHANGE_CIPHER_SPEC:
                 raise Violation("application data before a ServerHello")
         raise LimitExceeded
-
-    def read_record(self) -> Script[tuple[int, bytes]]:
-        """(content type, fragment) of the next record. Its version is to be ignored (RFC 8446 §5.1)."""
-        while len(self._buffer) < HEADER_BYTES:
-            if self._buffer and not starts_record(self._buffer):
-                raise Violation("not a TLS record", self.trailing_data)
-            yield from self.more()
-        if not starts_record(self._buffer):
-            raise Violation("not a TLS record", self.trailing_data)
-        content, length = self._buffer[0], int.from_bytes(self._buffer[3:5], "big")
-        if length > MAX_FRAGMENT_BYTES or not (length or content == ContentType.APPLICATION_DATA):
-            raise Violation("a record of a length that no version allows", self.trailing_data)
-        whole = yield from self.read_exactly(HEADER_BYTES + length)
-        return content, whole[HEADER_BYTES:]
 
     def _judge(self, kind: int, body: bytes) -> HelloAnswer:
         if kind == HandshakeType.CLIENT_HELLO:
@@ -216,11 +214,10 @@ class Sslv2Exchange(HelloExchange):
                 return answer
 
     def _tls_answer(self) -> Script[HelloAnswer | None]:
-        header = yield from self.read_exactly(HEADER_BYTES)
-        length = int.from_bytes(header[3:], "big")
-        if header[0] != ContentType.ALERT or length > MAX_FRAGMENT_BYTES:
+        content, fragment = yield from self.read_record()
+        if content != ContentType.ALERT:
             raise Violation("TLS, and not an alert, in answer to SSLv2")
-        return self.read_alert((yield from self.read_exactly(length)))
+        return self.read_alert(fragment)
 
     def _sslv2_answer(self) -> Script[HelloAnswer]:
         header_bytes, length, padding = sslv2.header(bytes(self._buffer[:3]))
@@ -250,11 +247,16 @@ def exchange(version: Version, server_name: str | None, entropy: bytes, *, after
     return TlsExchange(version, server_name, entropy, after_upgrade=after_upgrade)
 
 
-def _first_message(data: bytearray) -> tuple[int, bytes] | None:
+def _without_hello_requests(data: bytes) -> bytes:
+    zeros = len(data) - len(data.lstrip(b"\x00"))
+    return data[zeros - zeros % HELLO_REQUEST_BYTES :]
+
+
+def _first_message(data: bytes) -> tuple[int, bytes] | None:
     """(type, body) of the first handshake message, once it is whole."""
     if len(data) < 4:
         return None
     length = int.from_bytes(data[1:4], "big")
     if length > MAX_HELLO_BYTES:
         raise Violation("a message that is too long")
-    return (data[0], bytes(data[4 : 4 + length])) if len(data) >= 4 + length else None
+    return (data[0], data[4 : 4 + length]) if len(data) >= 4 + length else None

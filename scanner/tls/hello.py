@@ -162,8 +162,8 @@ def read_server_hello(body: bytes, offered: Version) -> ServerHello:
         flags.add("unoffered_cipher")
     if compression or (version >= TLS1_3 and body[1] != 3):  # null alone was offered; legacy_version is 0x0303
         flags.add("violation")
-    share = extensions.get(Extension.KEY_SHARE, b"")
-    group = int.from_bytes(share[:2], "big") if len(share) >= 2 else None
+    share = extensions.get(Extension.KEY_SHARE)
+    group = int.from_bytes(share[:2], "big") if share and len(share) >= 2 else None
     return ServerHello(version, cipher, group, retry, frozenset(flags))
 
 

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.dialogue import MAX_DIALOGUE_BYTES, Dialogue, End
+from scanner.outcome import Verdict
 from scanner.starttls import SPOKEN
 from scanner.starttls.result import Inside, StartTls
 from scanner.tls import exchange as raw
@@ -108,12 +109,47 @@ def test_nothing_at_all(subject: Subject, end: End) -> None:
 @given(pieces=CONVERSATIONS, cuts=st.lists(st.integers(0, 200), max_size=6), end=st.sampled_from(End))
 @settings(max_examples=120, deadline=None, derandomize=True)
 def test_any_chunking(subject: Subject, pieces: list[bytes], cuts: list[int], end: End) -> None:
-    """The network's packets mean nothing: whole, byte by byte or cut anywhere, the result is the same."""
+    """The network's packets mean nothing: turn by turn, byte by byte or cut anywhere, the result is the same.
+
+    But for one thing: where a packet has more than a turn, a reply was there before its command.
+    """
     data = b"".join(pieces)
-    places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
-    cut = [data[start:stop] for start, stop in pairwise(places)]
-    results = [_comparable(play(subject.begin(), way, end).value) for way in ([data], byte_by_byte(data), cut)]
-    assert results[0] == results[1] == results[2]
+    turns = _turns(subject.begin(), data)
+    places = {cut for cut in cuts if cut < len(data)}
+    ways = [_cut(data, turns), _cut(data, turns | places), byte_by_byte(data)]
+    result, *others = [_comparable(play(subject.begin(), way, end).value) for way in ways]
+    assert others == [result, result]
+    for way in ([data], _cut(data, places)):
+        value = play(subject.begin(), way, end).value
+        assert _comparable(value) == result or _breaks_the_rules(value)
+
+
+def _turns(dialogue: Dialogue[Any], data: bytes) -> set[int]:
+    """Behind which bytes the dialogue says something."""
+    sent: list[bytes] = []
+    places = set()
+    for at in range(len(data)):
+        before = len(sent)
+        if advance(dialogue, sent):
+            break
+        if len(sent) > before:
+            places.add(at)
+        dialogue.receive_data(data[at : at + 1])
+    return places
+
+
+def _cut(data: bytes, places: set[int]) -> list[bytes]:
+    return [data[start:stop] for start, stop in pairwise(sorted({0, len(data), *places}))]
+
+
+def _breaks_the_rules(value: object) -> bool:
+    match value:
+        case StartTls(cause=cause):
+            return cause == "reply before its command"
+        case Inside(stopped=stopped):
+            return stopped is Verdict.VIOLATION
+        case _:
+            return False
 
 
 def _comparable(value: object) -> object:
