@@ -120,10 +120,13 @@ class Imap(ImapTalk[StartTls], Upgrade):
             return self.result(_bye_verdict(greeting))
         if not self.advertised:
             self.stage = Stage.CAPABILITIES
+            of_greeting = self.known
             answer = yield from self.command(b"t1", b"CAPABILITY")
             self._note()
             if answer.status == "BYE":
                 return self.result(_bye_verdict(answer))
+            if answer.status != "OK" and self.known is of_greeting:
+                self.advertised = None  # the greeting's list may be short, and there is no other
         if self.preauth:
             return self._ruled_out(self.preauth)
         if self.advertised is False:

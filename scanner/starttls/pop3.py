@@ -20,6 +20,7 @@ FAREWELL = b"QUIT\r\n"
 MAX_CAPABILITIES = 256
 
 _STATUS_LINE = re.compile(rb"(\+OK|-ERR)(?: .*|)", re.IGNORECASE | re.DOTALL)
+_APOP_TIMESTAMP = re.compile(rb"<[^<>@\s]+@[^<>\s]+>")  # in a greeting: APOP is possible (RFC 1939 §7)
 _TEMPORARY = re.compile(rb"-ERR \[(?:SYS/TEMP|IN-USE|LOGIN-DELAY)\]", re.IGNORECASE)  # RFC 3206, RFC 2449 §8
 _PERMANENT = re.compile(rb"-ERR \[SYS/PERM\]", re.IGNORECASE)  # RFC 3206 §3
 
@@ -84,7 +85,8 @@ class Pop3(Pop3Talk[StartTls], Upgrade):
         if self.before is not None:
             names = {upper(line.split()[0]) for line in self.before.capabilities}
             self.advertised = "STLS" in names
-            self.required = "USER" not in names and not self.before.auth
+            login = "USER" in names or self.before.auth or _APOP_TIMESTAMP.search(greeting.text)
+            self.required = not login
             if not self.advertised:
                 return self.result(Verdict.NOT_OFFERED)
         self.stage = Stage.REPLY
