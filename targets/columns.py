@@ -12,7 +12,7 @@ _OURS = (HOST, ADDRESS, PORT, SERVICE)
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class Row:
     """One record; what it does not say is empty."""
 
     host: str
@@ -39,14 +39,14 @@ class Header:
             return None
         return cls(names) if HOST in names or ADDRESS in names else None
 
-    def record(self, text: str) -> Record:
+    def record(self, text: str) -> Row:
         """The line's cells by column. Raises TargetError with what is wrong with the line."""
         cells = _cells(text)
         if len(cells) != len(self.names):
             raise TargetError(f"the header names {len(self.names)} columns and this line has {len(cells)}")
         row = dict(zip(self.names, cells, strict=True))
         host, address, port, service = (row.pop(name, "") for name in _OURS)
-        return Record(host, address, port, service, tags=row or NO_TAGS)
+        return Row(host, address, port, service, tags=row or NO_TAGS)
 
 
 def _cells(text: str) -> list[str]:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-from targets.columns import Header, Record
+from targets.columns import Header, Row
 from targets.hostname import MAX_REASON, canonical_name
 from targets.selection import Selection, port_number, service_named
 from targets.services import Service
@@ -74,7 +74,7 @@ class Parser:
             return Host(origin, canonical_name(written.place), asked)
         return Network(origin, place, asked)
 
-    def _from_record(self, record: Record, origin: Origin) -> Target:
+    def _from_record(self, record: Row, origin: Origin) -> Target:
         service = service_named(record.service) if record.service else None
         asked = self._selection.asked(service, port_number(record.port) if record.port else None)
         beside = _address_cell(record.address) if record.address else None
