@@ -23,6 +23,7 @@ from scanner.dialogue import Dialogue, Done, End, NeedData, Send, WireEnded
 from scanner.outcome import Outcome, Stage, Verdict
 from scanner.question import Answer, Negotiate, OfferVersion
 from scanner.starttls import SPOKEN
+from scanner.starttls.result import Names
 from scanner.tls.exchange import Evidence, exchange
 from scanner.tls.handshake import HandshakeDialogue, outgoing
 from scanner.tls.wire import CLOSE_NOTIFY, ContentType, record
@@ -316,7 +317,7 @@ class Connection:
     async def _upgrade(self, wire: Wire) -> bool:
         """The dialogue in plaintext. True when a ClientHello may follow."""
         spoken = SPOKEN[self._endpoint.service.protocol]
-        dialogue = spoken.upgrade(self._name_for(wire))
+        dialogue = spoken.upgrade(self._names(wire))
         result = await drive(dialogue, wire, self._timeouts, self._left)
         self._answer.starttls = result
         if result.go_ahead:
@@ -336,8 +337,8 @@ class Connection:
         if self._answer.handshake.failure is not None:
             return
         inside = EncryptedWire(wire, dialogue.tls)
-        if spoken := SPOKEN.get(service.protocol):
-            within = spoken.within(self._name_for(wire), not upgraded)
+        if (spoken := SPOKEN.get(service.protocol)) and spoken.within:
+            within = spoken.within(self._names(wire), not upgraded)
             self._answer.inside = await drive(within, inside, self._timeouts)
             if self._answer.inside.stopped is None:
                 await self._say(inside, spoken.farewell)
@@ -350,11 +351,10 @@ class Connection:
         with contextlib.suppress(WireEnded):
             await wire.send(data, 1.0)
 
-    def _name_for(self, wire: Wire) -> str:
-        """What we call ourselves in EHLO: the name given, else the address literal (RFC 5321 §4.1.3)."""
-        if self._hello_name:
-            return self._hello_name
-        return f"[IPv6:{wire.local_address}]" if ":" in wire.local_address else f"[{wire.local_address}]"
+    def _names(self, wire: Wire) -> Names:
+        """Us by the name given, else by the address literal (RFC 5321 §4.1.3); them by their host, else address."""
+        literal = f"[IPv6:{wire.local_address}]" if ":" in wire.local_address else f"[{wire.local_address}]"
+        return Names(self._hello_name or literal, self._endpoint.host or self._endpoint.address)
 
     def _left(self, stage: Stage) -> None:
         if stage is Stage.GREETING:

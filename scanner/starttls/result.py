@@ -13,6 +13,14 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
+class Names:
+    """Who talks to whom, as far as a protocol asks."""
+
+    ours: str  # in EHLO: a domain, or an address literal (RFC 5321 §4.1.3)
+    theirs: str  # the host, or its address where it has no name
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What a server says that it can do, on one side of TLS."""
 

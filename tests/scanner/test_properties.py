@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from scanner.dialogue import MAX_DIALOGUE_BYTES, Dialogue, End
 from scanner.outcome import Verdict
 from scanner.starttls import SPOKEN
-from scanner.starttls.result import Inside, StartTls
+from scanner.starttls.result import Inside, Names, StartTls
 from scanner.tls import exchange as raw
 from scanner.tls import handshake
 from scanner.tls.exchange import HelloAnswer, exchange
@@ -28,6 +28,7 @@ from tests.scanner.tls.wire import CCS, HELLO_12, HELLO_13, alert, in_records
 from tests.scanner.transcript import every_transcript
 
 NAME = "client.example.org"
+NAMES = Names(NAME, "server.example.org")
 MOST_SENDS = 8  # of any dialogue; those of today need four
 MOST_SENT_BYTES = 16_384
 
@@ -44,9 +45,9 @@ class Subject:
 
 def _subjects() -> Iterator[Subject]:
     for name, spoken in SPOKEN.items():
-        yield Subject(name, lambda spoken=spoken: spoken.upgrade(NAME), StartTls, MAX_DIALOGUE_BYTES)  # type: ignore[misc]
-        for greeting in (False, True):
-            within = lambda spoken=spoken, greeting=greeting: spoken.within(NAME, greeting)  # noqa: E731
+        yield Subject(name, lambda spoken=spoken: spoken.upgrade(NAMES), StartTls, MAX_DIALOGUE_BYTES)  # type: ignore[misc]
+        for greeting in (False, True) if spoken.within else ():
+            within = lambda spoken=spoken, greeting=greeting: spoken.within(NAMES, greeting)  # noqa: E731
             yield Subject(f"{name} {'implicit' if greeting else 'inside'}", within, Inside, MAX_DIALOGUE_BYTES)
     for after_upgrade in (False, True):
         behind = " after STARTTLS" if after_upgrade else ""

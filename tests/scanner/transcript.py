@@ -30,11 +30,11 @@ from typing import Any
 
 from scanner.dialogue import Dialogue, End
 from scanner.starttls import SPOKEN
-from scanner.starttls.result import Capabilities, Inside, StartTls
+from scanner.starttls.result import Capabilities, Inside, Names, StartTls
 from tests.scanner.play import advance
 
 FOLDER = Path(__file__).parent.parent / "transcripts"
-HELLO_NAME = "client.example.org"
+NAMES = Names("client.example.org", "server.example.org")
 
 Result = StartTls | Inside
 Cut = Callable[[bytes], list[bytes]]  # what a turn of the server's into pieces
@@ -74,7 +74,10 @@ class Transcript:
         """A fresh dialogue: `smtp`, `smtp inside` (after STARTTLS), or `smtp implicit` (with a greeting inside)."""
         protocol, _, where = self.dialogue.partition(" ")
         spoken = SPOKEN[protocol]
-        return spoken.within(HELLO_NAME, where == "implicit") if where else spoken.upgrade(HELLO_NAME)
+        if not where:
+            return spoken.upgrade(NAMES)
+        assert spoken.within, f"{protocol} asks nothing inside TLS"
+        return spoken.within(NAMES, where == "implicit")
 
     def run(self, cut: Cut, behind: bytes | None = None) -> tuple[Result, bytes]:
         """(result, what is left over) when each turn comes in these pieces. Fails when the client speaks out of turn.

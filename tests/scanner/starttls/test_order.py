@@ -5,15 +5,17 @@ import pytest
 from scanner.dialogue import End
 from scanner.outcome import Stage, Verdict
 from scanner.starttls import SPOKEN
-from scanner.starttls.result import Inside, StartTls
+from scanner.starttls.result import Inside, Names, StartTls
 from tests.scanner.play import Played, play
 
 CAUSE = "reply before its command"
 
+NAMES = Names("client.example.org", "server.example.org")
+
 
 def upgraded(protocol: str, *pieces: bytes, end: End = End.EOF) -> Played[StartTls]:
     """How the dialogue goes when the server's bytes come in these pieces, whatever the client says."""
-    return play(SPOKEN[protocol].upgrade("client.example.org"), pieces, end)
+    return play(SPOKEN[protocol].upgrade(NAMES), pieces, end)
 
 
 EARLY: dict[str, tuple[str, list[bytes], Stage, list[bytes]]] = {
@@ -109,7 +111,7 @@ def test_smtp_may_say_goodbye_at_any_time(goodbye: bytes, verdict: Verdict) -> N
 
 def test_bytes_behind_the_go_ahead() -> None:
     """They are no reply before a command, because none follows: whoever is next gets them."""
-    dialogue = SPOKEN["smtp"].upgrade("client.example.org")
+    dialogue = SPOKEN["smtp"].upgrade(NAMES)
     go_ahead = b"220 go\r\n250 injected\r\n"
     assert play(dialogue, [b"220 mx\r\n", b"250-mx\r\n250 STARTTLS\r\n", go_ahead]).value.verdict is Verdict.OK
     assert dialogue.trailing_data == b"250 injected\r\n"
@@ -125,7 +127,9 @@ def test_bytes_behind_the_go_ahead() -> None:
 )
 def test_inside(protocol: str, data: bytes) -> None:
     """The same inside TLS: capabilities that were not asked for are not learnt."""
-    played = play(SPOKEN[protocol].within("client.example.org", True), [data])
+    within = SPOKEN[protocol].within
+    assert within
+    played = play(within(NAMES, True), [data])
     assert played.value == Inside(None, Verdict.VIOLATION)
     assert played.sent == []
 
