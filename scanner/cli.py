@@ -21,6 +21,7 @@ from rich.table import Table
 from scanner import __version__
 from scanner.config import STDOUT, Config
 from scanner.connection import Timeouts
+from scanner.findings import FINDINGS
 from scanner.limits import Limits
 from scanner.progress import is_terminal
 from scanner.run import ExitCode, Run
@@ -392,6 +393,17 @@ def print_services() -> None:
     for service in SERVICES.values():
         groups = ", ".join(name for name, members in GROUPS.items() if service.name in members)
         table.add_row(service.name, service.protocol, service.mode, str(service.port or "to be named"), groups)
+    Console().print(table)
+
+
+@app.command("findings")
+def print_findings() -> None:
+    """Print the table of findings: how bad each is, what it means and what to do."""
+    table = Table(show_lines=True)
+    for column in ("finding", "severity", "what it means, and what to do", "reference"):
+        table.add_column(column)
+    for row in FINDINGS.values():
+        table.add_row(row.id, row.severity, f"{row.meaning} [b]{row.remedy}[/b]", row.reference)
     Console().print(table)
 
 

@@ -40,6 +40,7 @@ class Conclusion:
     error: Outcome | None  # why there was no handshake
     early: bytes
     flags: set[Flag] = field(default_factory=set)
+    inconsistent: bool = False  # the go-ahead came on one connection, and a firm refusal on another
 
 
 def conclude(interview: Interview) -> Conclusion:
@@ -58,6 +59,7 @@ def conclude(interview: Interview) -> Conclusion:
         error=_error_of(decisive) if decisive else None,
         early=next((answer.early for answer in answers if answer.early), b""),
         flags=_flags(answers, starttls, fell_silent),
+        inconsistent=bool(starttls and starttls.go_ahead) and any(map(_refuses_starttls, answers)),
     )
 
 
@@ -70,6 +72,14 @@ def _flags(answers: list[Answer], starttls: StartTls | None, fell_silent: bool) 
     if inside and starttls and starttls.before and not inside.capabilities and not inside.stopped:
         flags.add(Flag.CAPABILITIES_MISSING_INSIDE)
     return flags
+
+
+FIRM_REFUSALS = {
+    Verdict.NOT_OFFERED,
+    Verdict.REFUSED_PERMANENT,
+    Verdict.REFUSED_POLICY,
+    Verdict.REFUSED_SERVER_ERROR,
+}
 
 
 # --- STARTTLS ---------------------------------------------------------------------------------------------------------
@@ -108,6 +118,11 @@ def _half_an_answer(answer: Answer) -> Verdict | None:
     if answer.handshake and answer.handshake.partial and answer.handshake.failure:
         return answer.handshake.failure.verdict
     return None
+
+
+def _refuses_starttls(answer: Answer) -> bool:
+    """A refusal that is not about load, nor about us."""
+    return answer.starttls is not None and answer.starttls.verdict in FIRM_REFUSALS
 
 
 def _cause_of_no_tls(answer: Answer) -> str:

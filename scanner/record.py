@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from scanner.conclusion import Conclusion, Status, conclude
+from scanner.findings import Finding, findings_of
 from scanner.interview import Interview
 from scanner.outcome import Outcome, Stage, Verdict
 from scanner.question import Answer
@@ -82,6 +83,10 @@ class Recorder:
         started = min((answer.started for answer in answers), default=ended)
         negotiated = negotiation(answers)
         chain = negotiated.handshake.chain if negotiated and negotiated.handshake else ()
+        certificate = read_certificate(chain[0]) if chain else None
+        moment = datetime.fromtimestamp(ended, UTC)
+        inside = negotiated.inside if negotiated else None
+        findings = findings_of(interview.endpoint.service, conclusion, inside, certificate, moment)
         return {
             **self._head("endpoint"),
             **_identity(interview.endpoint),
@@ -89,8 +94,8 @@ class Recorder:
             "starttls": _starttls(conclusion, negotiated),
             "versions": _versions(conclusion),
             "tls": self._tls(conclusion, negotiated, chain),
-            "certificate": self._certificate(chain[0], ended) if chain else None,
-            "findings": None,
+            "certificate": self._certificate(certificate, chain[0], moment) if certificate else None,
+            "findings": None if interview.error else [_finding(each) for each in findings],
             "clients": None,
             "flags": sorted(conclusion.flags),
             "looks": [_look(answers[0], conclusion)] if answers else [],
@@ -120,8 +125,7 @@ class Recorder:
             "error": _error(conclusion.error) if conclusion.error else None,
         }
 
-    def _certificate(self, der: bytes, now: float) -> Record:
-        certificate = read_certificate(der)
+    def _certificate(self, certificate: Certificate, der: bytes, now: datetime) -> Record:
         return {
             "sha256": certificate.sha256,
             "spki_sha256": certificate.spki_sha256,
@@ -136,7 +140,7 @@ class Recorder:
             "signature": certificate.signature,
             "signature_oid": certificate.signature_oid,
             "self_signed": certificate.self_signed,
-            "time_valid": certificate.valid_at(datetime.fromtimestamp(now, UTC)),
+            "time_valid": certificate.valid_at(now),
             "trusted": None,
             "trust_error": None,
             "name_matches": None,
@@ -239,6 +243,10 @@ def _group(code: int | None, fallback: str | None) -> Record:
     if code is None:
         return {"group": fallback, "group_id": None}
     return {"group": group_name(code) or fallback, "group_id": group_id(code)}
+
+
+def _finding(finding: Finding) -> Record:
+    return {"id": finding.id, "severity": finding.severity, "reference": finding.reference}
 
 
 def _error(error: Outcome) -> Record:

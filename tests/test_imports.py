@@ -31,7 +31,7 @@ ROOMS = (
     Room(("scanner.starttls.*",), PURE),
     Room(("scanner.tls.*",), PURE),
     Room(("scanner.question", "scanner.interview"), PURE),
-    Room(("scanner.versions", "scanner.conclusion", "scanner.record", "scanner.summary"), PURE),
+    Room(("scanner.versions", "scanner.conclusion", "scanner.findings", "scanner.record", "scanner.summary"), PURE),
     Room(("scanner.connection", "scanner.descriptors", "scanner.engine", "scanner.sink"), IO),
     Room(("scanner.config",), PURE),  # its timeouts are the connection's
     Room(("scanner.progress",), IO),

@@ -1,0 +1,194 @@
+"""Facts → findings: each row of the table is raised by what was seen, and by nothing less."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from scanner.conclusion import conclude
+from scanner.findings import FINDINGS, findings_of
+from scanner.interview import Interview
+from scanner.outcome import Outcome, Stage, Verdict
+from scanner.starttls.result import Capabilities, Inside, StartTls
+from scanner.tls.certificate import Certificate, Key
+from scanner.tls.exchange import HelloAnswer
+from scanner.tls.handshake import Handshake
+from scanner.tls.names import Version
+from tests.conftest import SCHEMA
+from tests.scanner.answers import (
+    ALERTED,
+    CLOSED,
+    GO_AHEAD,
+    OURS,
+    PLAINTEXT,
+    SHAKEN,
+    SSLV2,
+    alert,
+    answer,
+    asked,
+    interview,
+    silent,
+    turned_away,
+    yes,
+)
+
+NOW = datetime(2026, 11, 23, 20, tzinfo=UTC)
+SSL2, SSL3, TLS10, TLS11, TLS12, TLS13 = Version
+SHAKE = None
+Came = HelloAnswer | Handshake | StartTls | Outcome
+
+
+def listing(*words: str, auth: tuple[str, ...] = (), login_disabled: bool | None = None) -> Capabilities:
+    return Capabilities(words, auth, login_disabled)
+
+
+def offering(before: Capabilities) -> StartTls:
+    return replace(GO_AHEAD, before=before)
+
+
+def found(
+    held: Interview, inside: Inside | None = None, certificate: Certificate | None = None, now: datetime = NOW
+) -> set[str]:
+    return {each.id for each in findings_of(held.endpoint.service, conclude(held), inside, certificate, now)}
+
+
+def held(service: str, answers: dict[Version | None, Came], starttls: StartTls | None = None) -> Interview:
+    """An interview with these answers; behind this dialogue, where one is given."""
+    made = interview(service)
+    upgraded = service in ("smtp", "imap", "pop3")
+    for question, came in answers.items():
+        one = answer(asked(question), came, upgraded=upgraded)
+        if starttls and one.starttls:
+            one.starttls = starttls
+        made.answers.append(one)
+    return made
+
+
+GOOD: dict[Version | None, Came] = {
+    TLS12: yes(TLS12),
+    TLS13: yes(TLS13),
+    TLS11: alert(70),
+    TLS10: alert(70),
+    SHAKE: SHAKEN,
+}
+
+CASES: dict[str, tuple[Interview, set[str]]] = {
+    "nothing wrong": (held("https", GOOD), set()),
+    "SSLv2": (held("https", {**GOOD, SSL2: SSLV2}), {"sslv2-enabled"}),
+    "SSLv3": (held("https", {**GOOD, SSL3: yes(SSL3)}), {"sslv3-enabled"}),
+    "old versions": (
+        held("https", {**GOOD, TLS10: yes(TLS10), TLS11: yes(TLS11)}),
+        {"tls1.0-enabled", "tls1.1-enabled"},
+    ),
+    "nothing newer": (
+        held("https", {TLS12: alert(70), TLS13: alert(70), TLS10: yes(TLS10), SHAKE: replace(SHAKEN, version=TLS10)}),
+        {"tls1.0-enabled", "no-tls1.2-or-later"},
+    ),
+    "newer ones unknown": (
+        held("https", {TLS12: alert(40), TLS13: alert(70), TLS10: yes(TLS10), SHAKE: replace(SHAKEN, version=TLS10)}),
+        {"tls1.0-enabled"},
+    ),
+    "a handshake that fails": (held("https", {**GOOD, SHAKE: ALERTED}), {"handshake-fails"}),
+    "a handshake that is beyond us": (held("https", {**GOOD, SHAKE: OURS}), set()),
+    "not offered": (held("smtp", {TLS12: turned_away(Verdict.NOT_OFFERED)}), {"starttls-not-offered"}),
+    "refused for good": (held("smtp", {TLS12: turned_away(Verdict.REFUSED_PERMANENT)}), {"starttls-refused"}),
+    "refused by policy": (held("smtp", {TLS12: turned_away(Verdict.REFUSED_POLICY)}), {"starttls-refused"}),
+    "refused by an error": (held("imap", {TLS12: turned_away(Verdict.REFUSED_SERVER_ERROR)}), {"starttls-refused"}),
+    "refused for now": (held("smtp", {TLS12: turned_away(Verdict.REFUSED_TEMPORARY)}), set()),
+    "too busy": (held("smtp", {TLS12: turned_away(Verdict.RATE_LIMITED)}), set()),
+    "promised and not done": (
+        held("smtp", {TLS12: CLOSED, SHAKE: silent("eof", Verdict.CLOSED)}),
+        {"starttls-broken"},
+    ),
+    "promised and not done, once": (held("smtp", {TLS12: CLOSED}), set()),
+    "inconsistent": (
+        held("smtp", {**GOOD, SSL3: turned_away(Verdict.NOT_OFFERED)}),
+        {"inconsistent-starttls"},
+    ),
+    "busy later": (held("smtp", {**GOOD, SSL3: turned_away(Verdict.RATE_LIMITED)}), set()),
+    "a masked keyword": (
+        held("smtp", {TLS12: turned_away(Verdict.NOT_OFFERED, before=listing("SIZE", "XXXXXXXA"))}),
+        {"starttls-not-offered", "starttls-stripping-suspected"},
+    ),
+    "cleartext mechanisms": (
+        held("smtp", GOOD, offering(listing("STARTTLS", "AUTH PLAIN", auth=("PLAIN",)))),
+        {"auth-before-tls"},
+    ),
+    "challenges before TLS": (
+        held("smtp", GOOD, offering(listing("STARTTLS", "AUTH CRAM-MD5", auth=("CRAM-MD5",)))),
+        set(),
+    ),
+    "login possible": (held("imap", GOOD, offering(listing("STARTTLS", login_disabled=False))), {"login-not-disabled"}),
+    "login disabled": (held("imap", GOOD, offering(listing("STARTTLS", login_disabled=True))), set()),
+    "USER before TLS": (held("pop3", GOOD, offering(listing("STLS", "USER"))), {"login-not-disabled"}),
+    "logged in already": (
+        held("imap", {TLS12: turned_away(Verdict.NOT_OFFERED, Stage.GREETING, code="PREAUTH")}),
+        {"preauth"},
+    ),
+    "plaintext where TLS is due": (held("submissions", {TLS12: PLAINTEXT}), {"wrong-mode-port"}),
+    "another protocol": (
+        held("smtp", {TLS12: turned_away(Verdict.PROTOCOL_MISMATCH, Stage.GREETING, hint="ssh")}),
+        {"wrong-mode-port"},
+    ),
+    "garbage": (held("smtp", {TLS12: turned_away(Verdict.VIOLATION, Stage.GREETING)}), set()),
+}
+
+
+@pytest.mark.parametrize(("held", "expected"), CASES.values(), ids=CASES)
+def test_findings(held: Interview, expected: set[str]) -> None:
+    """What was seen raises its findings, and what is unknown raises none."""
+    assert found(held) == expected
+
+
+def test_injected_bytes() -> None:
+    """Bytes between the go-ahead and TLS."""
+    one = held("smtp", GOOD)
+    one.answers[0].early = b"250 injected\r\n"
+    assert found(one) == {"response-injection"}
+
+
+def test_readvertised() -> None:
+    """STARTTLS in the list inside TLS."""
+    assert found(held("smtp", GOOD), Inside(listing("SIZE", "STARTTLS"))) == {"starttls-readvertised"}
+    assert found(held("smtp", GOOD), Inside(listing("SIZE"))) == set()
+    assert found(held("smtp", GOOD), Inside(None)) == set()
+
+
+VALID = Certificate("00", not_before=datetime(2026, 1, 1, tzinfo=UTC), not_after=datetime(2027, 1, 1, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("certificate", "now", "expected"),
+    [
+        (VALID, NOW, set()),
+        (VALID, datetime(2026, 12, 20, tzinfo=UTC), {"certificate-expires-soon"}),
+        (VALID, datetime(2027, 1, 2, tzinfo=UTC), {"certificate-expired"}),
+        (VALID, datetime(2025, 12, 31, tzinfo=UTC), {"certificate-expired"}),
+        (Certificate("00", parse_error="broken"), NOW, set()),
+        (replace(VALID, key=Key("RSA", 1024)), NOW, {"certificate-weak-key"}),
+        (replace(VALID, key=Key("RSA", 2048)), NOW, set()),
+        (replace(VALID, key=Key("EC", 192)), NOW, {"certificate-weak-key"}),
+        (replace(VALID, key=Key("EC", 256)), NOW, set()),
+        (replace(VALID, key=Key("Ed25519", 256)), NOW, set()),
+    ],
+)
+def test_certificates(certificate: Certificate, now: datetime, expected: set[str]) -> None:
+    """Its time and its key."""
+    assert found(held("https", GOOD), certificate=certificate, now=now) == expected
+
+
+def test_the_table() -> None:
+    """Every id is a word of the contract, and every row says what it means and what to do, in a sentence each."""
+    assert set(FINDINGS) <= set(SCHEMA["$defs"]["finding"]["properties"]["id"]["enum"])
+    for row in FINDINGS.values():
+        assert row.reference.startswith("RFC ")
+        assert row.meaning.endswith(".")
+        assert row.remedy.endswith(".")
+
+
+def test_every_row_is_raised() -> None:
+    """No row stands in the table that nothing raises."""
+    raised = set().union(*(expected for _, expected in CASES.values()))
+    elsewhere = {"response-injection", "starttls-readvertised", "certificate-expired"}
+    elsewhere |= {"certificate-expires-soon", "certificate-weak-key"}
+    assert raised | elsewhere == set(FINDINGS)
