@@ -13,19 +13,21 @@ import errno
 import os
 import socket
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 import trio
 from OpenSSL import SSL
 
-from scanner.dialogue import Dialogue, Done, End, NeedData, Send, WireEnded
+from scanner.dialogue import Dialogue, Done, End, LimitExceeded, NeedData, Send, Violation, WireEnded
 from scanner.outcome import Outcome, Stage, Verdict
 from scanner.question import Answer, Negotiate, OfferVersion
 from scanner.starttls import SPOKEN
-from scanner.starttls.result import Names
+from scanner.starttls.mssql import Framing
+from scanner.starttls.result import Names, StartTls
 from scanner.tls.exchange import Evidence, exchange
 from scanner.tls.handshake import HandshakeDialogue, outgoing
+from scanner.tls.names import Version
 from scanner.tls.wire import CLOSE_NOTIFY, ContentType, record
 from targets import services
 from targets.services import Mode
@@ -35,7 +37,11 @@ T = TypeVar("T")
 
 RECEIVE_BYTES = 16_384
 MAX_ENCRYPTED_BYTES = 524_288  # on one connection, after the handshake
-HTTP_ALPN = (b"h2", b"http/1.1")
+# What is offered by ALPN in implicit mode: PostgreSQL 17 takes no TLS without its name ("SSL Session Encryption").
+ALPN: dict[services.Protocol, tuple[bytes, ...]] = {
+    services.Protocol.HTTP: (b"h2", b"http/1.1"),
+    services.Protocol.POSTGRESQL: (b"postgresql",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +140,36 @@ class SocketWire:
     def close(self) -> None:
         """Let go of it at once."""
         self._socket.close()
+
+
+class FramedWire:
+    """A wire whose bytes go in another protocol's packets. Raises what breaks those, once all before it is read."""
+
+    def __init__(self, wire: Wire, framing: Framing) -> None:
+        self._wire = wire
+        self._framing = framing
+
+    @property
+    def local_address(self) -> str:
+        """Our own address on this connection."""
+        return self._wire.local_address
+
+    async def send(self, data: bytes, timeout_s: float) -> None:
+        """Send all of it, wrapped."""
+        await self._wire.send(self._framing.wrap(data), timeout_s)
+
+    async def receive(self, timeout_s: float) -> bytes:
+        """What comes next, unwrapped; b"" after FIN."""
+        while self._framing.stopped is None:
+            data = await self._wire.receive(timeout_s)
+            payload = self._framing.feed(data)
+            if payload or (not data and self._framing.stopped is None):
+                return payload
+        raise self._framing.stopped
+
+    def close(self) -> None:
+        """Let go of it at once."""
+        self._wire.close()
 
 
 class EncryptedWire:
@@ -272,6 +308,8 @@ async def drive(dialogue: Dialogue[T], wire: Wire, timeouts: Timeouts, leave: On
             if isinstance(action, NeedData):
                 return dialogue.end(broken or ended.end)
             broken = ended.end
+        except (Violation, LimitExceeded) as stop:  # of a wire that reads what passes
+            return dialogue.break_off(stop)
 
 
 class Connection:
@@ -303,22 +341,27 @@ class Connection:
         upgraded = service.mode is Mode.STARTTLS
         if upgraded and not await self._upgrade(wire):
             return
+        outer = wire  # for the handshake; behind it, TLS is bare
+        if upgraded and (framing := SPOKEN[service.protocol].framing):
+            outer = FramedWire(wire, framing())
         match self._answer.question:
             case OfferVersion(version):
                 hello = exchange(version, self._endpoint.host, os.urandom(96), after_upgrade=upgraded)
-                self._answer.hello = await drive(hello, wire, self._timeouts)
+                self._answer.hello = await drive(hello, outer, self._timeouts)
                 self._answer.early += hello.early
                 self._mark("hello")
                 if self._answer.hello.is_hello and self._answer.hello.evidence is not Evidence.SSLV2_SERVER_HELLO:
-                    await self._say(wire, record(ContentType.ALERT, min(version.code, 0x0303), CLOSE_NOTIFY))
+                    await self._say(outer, record(ContentType.ALERT, min(version.code, 0x0303), CLOSE_NOTIFY))
             case Negotiate():
-                await self._negotiate(wire, upgraded)
+                await self._negotiate(wire, outer, upgraded)
 
     async def _upgrade(self, wire: Wire) -> bool:
         """The dialogue in plaintext. True when a ClientHello may follow."""
         spoken = SPOKEN[self._endpoint.service.protocol]
         dialogue = spoken.upgrade(self._names(wire))
         result = await drive(dialogue, wire, self._timeouts, self._left)
+        if result.verdict is Verdict.TIMEOUT and result.stage is Stage.GREETING and not result.text:
+            result = await self._knock(wire, result)
         self._answer.starttls = result
         if result.go_ahead:
             self._mark("upgrade")
@@ -327,11 +370,18 @@ class Connection:
             await self._say(wire, spoken.farewell)
         return result.go_ahead
 
-    async def _negotiate(self, wire: Wire, upgraded: bool) -> None:
+    async def _knock(self, wire: Wire, silence: StartTls) -> StartTls:
+        """A server that does not greet may wait for a ClientHello: as it is given up anyway, it gets one."""
+        hello = exchange(Version.TLS1_2, self._endpoint.host, os.urandom(96), after_upgrade=False)
+        if (await drive(hello, wire, self._timeouts)).speaks_tls:
+            return replace(silence, verdict=Verdict.PROTOCOL_MISMATCH, cause=None, hint="tls")
+        return silence
+
+    async def _negotiate(self, wire: Wire, outer: Wire, upgraded: bool) -> None:
         service = self._endpoint.service
-        alpn = HTTP_ALPN if service.protocol is services.Protocol.HTTP else ()
+        alpn = () if upgraded else ALPN.get(service.protocol, ())
         dialogue = HandshakeDialogue(self._endpoint.host, after_upgrade=upgraded, alpn=alpn)
-        self._answer.handshake = await drive(dialogue, wire, self._timeouts)
+        self._answer.handshake = await drive(dialogue, outer, self._timeouts)
         self._answer.early += dialogue.early
         self._mark("handshake")
         if self._answer.handshake.failure is not None:

@@ -150,10 +150,14 @@ class Dialogue(ABC, Generic[T]):
 
     def end(self, end: End) -> T:
         """The wire ended: the result of what is known. A script may see it coming and still answer."""
+        return self.break_off(WireEnded(end))
+
+    def break_off(self, why: Stop) -> T:
+        """The wire can hand in nothing more, as in `end`, or because of what it found in the bytes itself."""
         if self._done is None:
             try:
-                self._script.throw(WireEnded(end))
-                self._done = Done(self.stopped(WireEnded(end)))  # it wanted to go on; nobody is there
+                self._script.throw(why)
+                self._done = Done(self.stopped(why))  # it wanted to go on; nobody is there
             except StopIteration as stop:
                 self._done = Done(stop.value)
             except (WireEnded, Violation, LimitExceeded) as stop:

@@ -9,9 +9,10 @@ _SIGNATURES: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"SSH-\d"), "ssh"),
     (re.compile(rb"\* (OK|PREAUTH|BYE)\b", re.IGNORECASE), "imap"),
     (re.compile(rb"\+OK\b|-ERR\b"), "pop3"),
+    (re.compile(rb"220[ -][^\r\n]*\bLMTP\b", re.IGNORECASE), "lmtp"),
     (re.compile(rb"220[ -][^\r\n]*\bE?SMTP\b", re.IGNORECASE), "smtp"),
-    (re.compile(rb"220[ -][^\r\n]*\bFTP\b", re.IGNORECASE), "ftp"),
-    (re.compile(rb"20[01] [^\r\n]*\b(NNTP|news|INN)\b", re.IGNORECASE), "nntp"),
+    (re.compile(rb"220[ -][^\r\n]*(?:FTP|FileZilla)|120[ -]", re.IGNORECASE), "ftp"),
+    (re.compile(rb"20[01](?: |\r|$)"), "nntp"),  # no other protocol greets with these
     (re.compile(rb"[245]\d\d[ -]"), "smtp"),
     (re.compile(rb"<\?xml|<stream:|<[\w:]*features"), "xmpp"),
     (re.compile(rb".\x00\x00\x00(?:[\x0a\xff]|$)", re.DOTALL), "mysql"),  # length, number, protocol version or error

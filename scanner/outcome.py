@@ -52,6 +52,8 @@ class Flag(StrEnum):
     UNADVERTISED = "unadvertised"
     ADVERTISED_BUT_REFUSED = "advertised_but_refused"
     EHLO_UNSUPPORTED = "ehlo_unsupported"
+    LOGIN_ONLY_ENCRYPTION = "login_only_encryption"
+    NO_STREAM_VERSION = "no_stream_version"
     CAPABILITIES_MISSING_INSIDE = "capabilities_missing_inside"
     THROTTLED = "throttled"
 

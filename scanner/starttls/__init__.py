@@ -3,7 +3,24 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from scanner.starttls import imap, pop3, smtp
+from scanner.starttls import (
+    amqp,
+    ftp,
+    imap,
+    irc,
+    ldap,
+    lmtp,
+    mssql,
+    mysql,
+    nntp,
+    pop3,
+    postgresql,
+    rdp,
+    sieve,
+    smtp,
+    telnet,
+    xmpp,
+)
 from scanner.starttls.result import Names, Upgrade, Within
 
 WithinMaker = Callable[[Names, bool], Within]  # the flag: does the server greet inside TLS (implicit mode)?
@@ -16,6 +33,7 @@ class Spoken:
     upgrade: Callable[[Names], Upgrade]
     within: WithinMaker | None = None
     farewell: bytes = b""
+    framing: type[mssql.Framing] | None = None  # where a TLS handshake is not bare on the wire
 
 
 SPOKEN: dict[str, Spoken] = {
@@ -26,4 +44,30 @@ SPOKEN: dict[str, Spoken] = {
     ),
     "imap": Spoken(lambda _: imap.Imap(), lambda _, greeting: imap.ImapInside(greeting=greeting), imap.FAREWELL),
     "pop3": Spoken(lambda _: pop3.Pop3(), lambda _, greeting: pop3.Pop3Inside(greeting=greeting), pop3.FAREWELL),
+    "lmtp": Spoken(
+        lambda names: lmtp.Lmtp(names.ours),
+        lambda names, greeting: lmtp.LmtpInside(names.ours, greeting=greeting),
+        smtp.FAREWELL,
+    ),
+    "sieve": Spoken(lambda _: sieve.Sieve(), lambda _, greeting: sieve.SieveInside(), sieve.FAREWELL),
+    "ftp": Spoken(lambda _: ftp.Ftp(), lambda _, greeting: ftp.FtpInside(greeting=greeting), ftp.FAREWELL),
+    "nntp": Spoken(lambda _: nntp.Nntp(), lambda _, greeting: nntp.NntpInside(greeting=greeting), nntp.FAREWELL),
+    "rdp": Spoken(lambda _: rdp.Rdp()),
+    "mssql": Spoken(lambda _: mssql.Mssql(), framing=mssql.Framing),
+    "ldap": Spoken(lambda _: ldap.Ldap(), lambda *_: ldap.LdapInside(), ldap.FAREWELL),
+    "postgresql": Spoken(lambda _: postgresql.Postgresql()),
+    "mysql": Spoken(lambda _: mysql.Mysql()),
+    "amqp": Spoken(lambda _: amqp.Amqp()),
+    "xmpp-client": Spoken(
+        lambda names: xmpp.Xmpp(names.theirs, "client"),
+        lambda names, _: xmpp.XmppInside(names.theirs, "client"),
+        xmpp.FAREWELL,
+    ),
+    "xmpp-server": Spoken(
+        lambda names: xmpp.Xmpp(names.theirs, "server"),
+        lambda names, _: xmpp.XmppInside(names.theirs, "server"),
+        xmpp.FAREWELL,
+    ),
+    "irc": Spoken(lambda _: irc.Irc(), lambda *_: irc.IrcInside(), irc.FAREWELL),
+    "telnet": Spoken(lambda _: telnet.Telnet()),
 }

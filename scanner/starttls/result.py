@@ -120,11 +120,15 @@ class Upgrade(Conversation[StartTls], ABC):
         unread = stop.data if isinstance(stop, Violation) else self.trailing_data
         if unread and (isinstance(stop, Violation) or (self.stage is Stage.GREETING and self.text is None)):
             self.text = printable(unread)
-            hint = hint_of(unread)
+            hint = self.guess(unread)
             if self.stage is Stage.GREETING and hint not in (None, self.protocol):
                 return self.result(Verdict.PROTOCOL_MISMATCH, hint=hint)
         cause = stop.end.value if isinstance(stop, WireEnded) else str(stop) or None
         return self.result(verdict_of(stop), cause=cause)
+
+    def guess(self, data: bytes) -> str | None:
+        """Whose first bytes these are. Overridden where a protocol's own look like another's."""
+        return hint_of(data)
 
 
 class Within(Conversation[Inside], ABC):

@@ -51,6 +51,7 @@ class SmtpTalk(Conversation[T]):
     """Replies and capabilities, the same before and inside TLS."""
 
     protocol = "smtp"
+    hello = "EHLO"
 
     def __init__(self, hello_name: str) -> None:
         super().__init__()
@@ -77,8 +78,8 @@ class SmtpTalk(Conversation[T]):
         raise LimitExceeded
 
     def ehlo(self) -> Script[Reply]:
-        """Say EHLO and read the answer."""
-        yield from self.say(f"EHLO {self.hello_name}\r\n".encode("ascii"))
+        """Say EHLO (LMTP has a word of its own) and read the answer."""
+        yield from self.say(f"{self.hello} {self.hello_name}\r\n".encode("ascii"))
         return (yield from self.read_reply())
 
     def replies_unasked(self, command: bytes) -> bool:
@@ -93,13 +94,11 @@ class Smtp(SmtpTalk[StartTls], Upgrade):
         """See the diagram at the head of the module."""
         greeting = yield from self.read_reply()
         if greeting.code != 220:
-            return self.result(self._session_refusal(greeting))
+            return self.result(self.session_refusal(greeting))
         self.stage = Stage.CAPABILITIES
         reply = yield from self.ehlo()
-        if reply.code in _EHLO_UNKNOWN:
-            return (yield from self._helo())
         if reply.code != 250:
-            return self.result(self._session_refusal(reply))
+            return (yield from self.hello_refused(reply))
         self.before = capabilities_of(reply)
         self.advertised = "STARTTLS" in _keywords(self.before)
         if self.before.auth:
@@ -110,18 +109,24 @@ class Smtp(SmtpTalk[StartTls], Upgrade):
         yield from self.say(b"STARTTLS\r\n")
         return self.result(self._upgrade_verdict((yield from self.read_reply())))
 
+    def hello_refused(self, reply: Reply) -> Script[StartTls]:
+        """Is it the command that is not known, or we?"""
+        if reply.code in _EHLO_UNKNOWN:
+            return (yield from self._helo())
+        return self.result(self.session_refusal(reply))
+
     def _helo(self) -> Script[StartTls]:
         """A server without EHLO has no extensions; HELO makes sure that it is there at all."""
         self.flags.add(Flag.EHLO_UNSUPPORTED)
         yield from self.say(f"HELO {self.hello_name}\r\n".encode("ascii"))
         reply = yield from self.read_reply()
         if reply.code != 250:
-            return self.result(self._session_refusal(reply))
+            return self.result(self.session_refusal(reply))
         self.advertised = False
         return self.result(Verdict.NOT_OFFERED)
 
     @staticmethod
-    def _session_refusal(reply: Reply) -> Verdict:
+    def session_refusal(reply: Reply) -> Verdict:
         """What a greeting or an answer to EHLO means that is not the positive one."""
         if (reply.code == 421 and reply.enhanced == b"4.7.0") or (reply.code >= 400 and speaks_of_too_many(reply.text)):
             return Verdict.RATE_LIMITED

@@ -8,7 +8,8 @@ import re
 
 _TOO_MANY = re.compile(
     rb"too (?:many|much)\b.{0,40}\b(?:connect|session|client|mail|log)"
-    rb"|too fast|(?:rate|connection)s?[- ]limit|limit exceeded|(?:maximum|max) (?:number of )?(?:\w+ )?connections"
+    rb"|too fast|(?:rate|connection)s?[- ]limit|limit exceeded"
+    rb"|(?:maximum|max) (?:number of )?(?:\w+ )?(?:connections|clients|users|sessions)|\(the maximum\)"
     rb"|connection (?:rate|frequency|count)|try again later.{0,20}connections|throttl",
     re.IGNORECASE | re.DOTALL,
 )

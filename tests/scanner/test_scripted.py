@@ -244,7 +244,7 @@ INJECTED: Expected = {**OK, "early_bytes": r"250 injected\r\n"}
 CASES: dict[str, Case] = {
     "nobody listens": Case("smtp", None, no_starttls("unreachable", "connect", "refused", "unreachable")),
     "nobody answers": Case("smtp", None, no_starttls("unreachable", "connect", "timeout", "unreachable")),
-    "says nothing": Case("smtp", silent, no_starttls("timeout", "greeting", "timeout"), heard=b""),
+    "says nothing": Case("smtp", silent, no_starttls("timeout", "greeting", "timeout")),
     "a byte at a time": Case("smtp", drips(b"x"), no_starttls("tarpit", "greeting", "deadline"), heard=b""),
     "a line at a time": Case("smtp", drips(b"220-x\r\n"), no_starttls("tarpit", "greeting", "deadline"), heard=b""),
     "a line without end": Case(
@@ -277,14 +277,16 @@ CASES: dict[str, Case] = {
         no_starttls("protocol_mismatch", "greeting", None, "mismatch", hint="ssh"),
         heard=b"",
     ),
-    "tls where plaintext is due": Case("smtp", tls(), no_starttls("timeout", "greeting", "timeout"), heard=b""),
+    "tls where plaintext is due": Case(
+        "smtp", tls(), no_starttls("protocol_mismatch", "greeting", None, "mismatch", hint="tls")
+    ),
     "an alert where plaintext is due": Case(
         "smtp",
         says(PROTOCOL_VERSION),
         no_starttls("protocol_mismatch", "greeting", None, "mismatch", hint="tls"),
         heard=b"",
     ),
-    "echo on smtp": Case("smtp", echo, no_starttls("timeout", "greeting", "timeout"), heard=b""),
+    "echo on smtp": Case("smtp", echo, no_starttls("timeout", "greeting", "timeout")),
     "421 as greeting": Case(
         "smtp",
         says(b"421 4.3.2 later\r\n"),

@@ -1,0 +1,178 @@
+r"""FTP (RFC 959) with FEAT (RFC 2389) and AUTH TLS (RFC 2228 §3, RFC 4217 §4).
+
+    S: [120, then] 220 greeting ──▶ C: FEAT ──▶ S: 211 list ──▶ C: AUTH TLS ──▶ S: 234 ──▶ TLS
+                                          └ anything else ──▶ C: AUTH TLS all the same
+
+A list that lacks AUTH does not decide either: there are servers that leave it out, and others that list AUTH without
+its mechanisms (testssl.sh#2132). Lines within a reply are free text, which may look like replies (RFC 959 §4.2).
+"""
+
+import re
+from dataclasses import dataclass
+from typing import TypeVar
+
+from scanner.dialogue import End, LimitExceeded, Script, Stop, Violation, WireEnded
+from scanner.outcome import Stage, Verdict
+from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, upper
+from scanner.starttls.words import speaks_of_too_many
+from scanner.wire_text import printable
+
+T = TypeVar("T")
+
+FAREWELL = b"QUIT\r\n"
+MAX_REPLY_LINES = 256
+MAX_DELAYS = 8  # replies 120 before the greeting
+
+_FIRST_LINE = re.compile(rb"([1-5]\d\d)(?:([ -])(.*))?", re.DOTALL)
+_GREETING = re.compile(rb"(?!20[01])[1-5]\d\d(?:[ -]|$)")  # 200 and 201 are how NNTP greets
+_SMTP_GREETING = re.compile(rb"\bESMTP\b")  # says 220 too, and takes AUTH for SASL
+_ABOUT_TLS = re.compile(rb"\b(?:TLS|SSL|FTPS|AUTH|encrypt\w*)\b", re.IGNORECASE)
+_UNKNOWN = {500, 502}  # RFC 959 §5.4
+_POLICY_CODES = {530, 534}
+_TLS_MECHANISMS = {"TLS", "TLS-C", "TLS-P", "SSL"}  # RFC 4217, TLS-PARM; SSL is the name of before (MS-FTPS)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A whole reply: its code, and the text of each line without it."""
+
+    code: int
+    lines: tuple[bytes, ...]
+
+    @property
+    def text(self) -> bytes:
+        """All of it as one text."""
+        return b"\n".join(self.lines)
+
+
+class FtpTalk(Conversation[T]):
+    """Replies and features, the same before and inside TLS."""
+
+    protocol = "ftp"
+
+    def read_reply(self) -> Script[Reply]:
+        """A reply: one line, or all up to the line that begins with the same code and no hyphen (RFC 959 §4.2)."""
+        line = yield from self.read_line()
+        match = _FIRST_LINE.fullmatch(line)
+        if match is None:
+            raise Violation("not a reply line", line)
+        self.text = printable(line)  # whatever the free text looks like, this is how it began
+        lines = [match[3] or b""]
+        more = match[2] == b"-"
+        while more:
+            if len(lines) >= MAX_REPLY_LINES:
+                raise LimitExceeded
+            line = yield from self.read_line()
+            more = line != match[1] and not line.startswith(match[1] + b" ")
+            lines.append(line.removeprefix(match[1] + (b"-" if more else b" ")))
+        self.remember(match[1].decode(), b" ".join((match[1], b" / ".join(lines))))
+        return Reply(int(match[1]), tuple(lines))
+
+    def read_greeting(self) -> Script[Reply]:
+        """The greeting, after any number of minutes that 120 speaks of (RFC 959 §5.4)."""
+        for _ in range(MAX_DELAYS):
+            greeting = yield from self.read_reply()
+            if greeting.code != 120:
+                return greeting
+        raise LimitExceeded
+
+    def feat(self) -> Script[Reply]:
+        """Ask for the features."""
+        yield from self.say(b"FEAT\r\n")
+        return (yield from self.read_reply())
+
+    def replies_unasked(self, command: bytes) -> bool:
+        """Anything does but 421, which may answer any command, and tells of a shutdown (RFC 959 §5.4)."""
+        return super().replies_unasked(command) and not b"421".startswith(self.trailing_data[:3])
+
+
+class Ftp(FtpTalk[StartTls], Upgrade):
+    """From the greeting to the go-ahead."""
+
+    def script(self) -> Script[StartTls]:
+        """See the diagram at the head of the module."""
+        greeting = yield from self.read_greeting()
+        if greeting.code < 400 and greeting.code != 220:
+            raise Violation("not a greeting", b"%d %s" % (greeting.code, greeting.text))
+        if greeting.code != 220:
+            return self.result(_session_refusal(greeting))
+        if _SMTP_GREETING.search(greeting.lines[0]):
+            return self.result(Verdict.PROTOCOL_MISMATCH, hint="smtp")
+        self.stage = Stage.CAPABILITIES
+        features = yield from self.feat()
+        if 400 <= features.code < 500:
+            return self.result(_session_refusal(features))
+        if not 200 <= features.code < 300 and features.code < 500:
+            raise Violation("no answer to FEAT", b"%d %s" % (features.code, features.text))
+        self._note(features)
+        self.stage = Stage.REPLY
+        yield from self.say(b"AUTH TLS\r\n")
+        return self.result(self._upgrade_verdict((yield from self.read_reply())))
+
+    def stopped(self, stop: Stop) -> StartTls:
+        """A delay of minutes that nothing follows is the server's word that it is not there now."""
+        delayed = self.stage is Stage.GREETING and self.code == "120"
+        if delayed and isinstance(stop, WireEnded) and stop.end in (End.EOF, End.RESET, End.TIMEOUT):
+            return self.result(Verdict.UNAVAILABLE, cause=stop.end.value)
+        return super().stopped(stop)
+
+    def guess(self, data: bytes) -> str | None:
+        """Half a greeting is as much FTP's as SMTP's."""
+        return self.protocol if _GREETING.match(data) else super().guess(data)
+
+    def _note(self, features: Reply) -> None:
+        if features.code == 211:
+            self.before = _capabilities(features)
+            self.advertised = any(_is_auth_tls(line) for line in self.before.capabilities)
+        elif features.code == 534 or (features.code == 530 and _ABOUT_TLS.search(features.text)):
+            self.required = True  # 530 alone is about a login (vsftpd says it to every command before one)
+
+    def _upgrade_verdict(self, reply: Reply) -> Verdict:
+        """What the answer to AUTH TLS means (RFC 2228 §3, RFC 4217 §4.2)."""
+        if reply.code == 234:
+            return Verdict.OK
+        if reply.code < 400:
+            return Verdict.VIOLATION  # 334 wants ADAT, which TLS has no use for
+        if speaks_of_too_many(reply.text):
+            return Verdict.RATE_LIMITED
+        if reply.code < 500:
+            return Verdict.UNAVAILABLE if reply.code == 421 else Verdict.REFUSED_TEMPORARY
+        if reply.code in _UNKNOWN and not self.advertised:
+            return Verdict.NOT_OFFERED
+        if reply.code == 530 and self.advertised is False:
+            return Verdict.NOT_OFFERED  # vsftpd without TLS: it says "log in first" to all that it does not know
+        return Verdict.REFUSED_POLICY if reply.code in _POLICY_CODES else Verdict.REFUSED_PERMANENT
+
+
+class FtpInside(FtpTalk[Inside], Within):
+    """FEAT inside TLS; after an implicit handshake the greeting comes first."""
+
+    def __init__(self, *, greeting: bool) -> None:
+        super().__init__()
+        self.greeting = greeting
+
+    def script(self) -> Script[Inside]:
+        """The greeting where there is one, then the list."""
+        if self.greeting and (yield from self.read_greeting()).code != 220:
+            return Inside(None)
+        features = yield from self.feat()
+        return Inside(_capabilities(features) if features.code == 211 else None)
+
+
+def _session_refusal(reply: Reply) -> Verdict:
+    """What a greeting, or a temporary answer to FEAT, means."""
+    if speaks_of_too_many(reply.text):
+        return Verdict.RATE_LIMITED
+    return Verdict.UNAVAILABLE if reply.code < 500 else Verdict.REFUSED_SESSION
+
+
+def _capabilities(features: Reply) -> Capabilities:
+    """The lines between the first and the last (RFC 2389 §3.2)."""
+    listed = tuple(printable(line.strip()) for line in features.lines[1:-1] if line.strip())
+    return Capabilities(listed, ())
+
+
+def _is_auth_tls(line: str) -> bool:
+    """Does a line say `AUTH TLS;TLS-C;`, `AUTH SSL TLS`, or nothing but `AUTH`?"""
+    name, *mechanisms = upper(line).replace(";", " ").replace(",", " ").split() or [""]
+    return name == "AUTH" and (not mechanisms or not _TLS_MECHANISMS.isdisjoint(mechanisms))

@@ -1,0 +1,182 @@
+r"""IRC (RFC 2812, RFC 1459) and the STARTTLS of IRCv3, deprecated in favour of STS and still there
+(https://ircv3.net/specs/deprecated/tls).
+
+    C: CAP LS 302, STARTTLS ──▶ S: [NOTICE, PING, CAP * LS :… tls …] ──▶ S: 670 ──▶ TLS
+                                     └ C: PONG                            └ 691, 421, 451, ERROR, or nothing
+
+No greeting need be waited for: a server says something to begin with, or it does not. Servers that do not know CAP or
+STARTTLS ignore them, or answer 421 or 451; so both go out at once, STARTTLS last, and only the answer to STARTTLS
+decides. Who answers PINGs only, or talks of anything else and falls silent, does not offer it.
+"""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from scanner.dialogue import End, LimitExceeded, Script, Send, Stop, Violation, WireEnded
+from scanner.outcome import Stage, Verdict
+from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, upper
+from scanner.starttls.words import speaks_of_too_many
+from scanner.wire_text import printable
+
+T = TypeVar("T")
+
+FAREWELL = b"QUIT\r\n"
+MAX_MESSAGES = 256  # in all
+MAX_PONGS = 3  # servers ask every half minute or so: who asks a fourth time has let STARTTLS go by
+MAX_PING_BYTES = 400  # of a PING's token that we say back; a line has 512 (RFC 2812 §2.3)
+MAX_CAPABILITIES = 1_024
+
+# What a server says in its own name; numerics have a prefix always (RFC 2812 §2.4), so `220 ready` is no IRC.
+_WITHOUT_PREFIX = {"PING", "NOTICE", "ERROR", "CAP", "PONG"}
+_UNKNOWN = {"421", "451"}  # unknown command; not registered (from before there were commands for the unregistered)
+_BANNED = {"465", "466"}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message: a command or a numeric, and its parameters, the last of which may hold spaces."""
+
+    command: str
+    parameters: tuple[bytes, ...]
+    trailing: bytes | None
+
+    def names(self, command: bytes) -> bool:
+        """Is it about this command of ours?"""
+        return command in (parameter.upper() for parameter in self.parameters)
+
+
+class IrcTalk(Conversation[T]):
+    """Messages and capabilities, the same before and inside TLS."""
+
+    protocol = "irc"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard = 0
+        self.pinged = 0
+        self.listed: list[bytes] = []
+        self.known: Capabilities | None = None
+
+    def read_message(self) -> Script[Message]:
+        """The next message that is for us; PINGs are answered on the way, as long as it makes sense."""
+        while True:
+            line = yield from self.read_line()
+            self.heard += 1
+            if self.heard > MAX_MESSAGES:
+                raise LimitExceeded
+            if not line.strip():
+                continue  # "Empty messages are silently ignored" (RFC 2812 §2.3.1)
+            message = _message(line)
+            self.remember(message.command, line)
+            if self.stage is Stage.GREETING:
+                self.stage = Stage.REPLY
+            if message.command != "PING" or self.pinged >= MAX_PONGS:
+                self._learn(message)
+                return message
+            self.pinged += 1
+            token = message.trailing if message.trailing is not None else b" ".join(message.parameters)
+            yield Send(b"PONG :" + token[:MAX_PING_BYTES] + b"\r\n")
+
+    def _learn(self, message: Message) -> None:
+        """`CAP * LS * :more to come` and `CAP * LS :the last` (IRCv3 capability negotiation)."""
+        if message.command != "CAP" or not message.names(b"LS"):
+            return
+        more = message.trailing is not None and message.parameters[2:3] == (b"*",)
+        self.listed += message.parameters[2:] if message.trailing is None else message.trailing.split()
+        if len(self.listed) > MAX_CAPABILITIES:
+            raise LimitExceeded
+        if not more:
+            words = tuple(map(printable, self.listed))
+            mechanisms = (upper(word[5:]).split(",") for word in words if word.startswith("sasl="))
+            self.known = Capabilities(words, tuple(dict.fromkeys(name for each in mechanisms for name in each if name)))
+
+
+class Irc(IrcTalk[StartTls], Upgrade):
+    """From our first words to the go-ahead."""
+
+    cap_answered = False
+
+    def script(self) -> Script[StartTls]:
+        """See the diagram at the head of the module."""
+        yield from self.say(b"CAP LS 302\r\nSTARTTLS\r\n")
+        while True:
+            message = yield from self.read_message()
+            if self.known and self.before is None:
+                self.before = self.known
+                self.advertised = any(word.partition("=")[0] == "tls" for word in self.known.capabilities)
+            if verdict := self._verdict(message):
+                return self.result(verdict)
+
+    def stopped(self, stop: Stop) -> StartTls:
+        """Silence of a server that speaks IRC is its answer to a command that it does not know."""
+        if isinstance(stop, WireEnded) and self.stage is Stage.REPLY:
+            if self.code in ("NOTICE", "ERROR") and _too_many((self.text or "").encode()):
+                return self.result(Verdict.RATE_LIMITED)
+            if stop.end is End.TIMEOUT or (stop.end is End.DEADLINE and self.pinged):
+                return self.result(Verdict.NOT_OFFERED)
+        return super().stopped(stop)
+
+    def _verdict(self, message: Message) -> Verdict | None:
+        """None where the message is no answer to STARTTLS."""
+        said = (self.text or "").encode()
+        match message.command:
+            case "670":
+                return Verdict.OK
+            case "691":
+                return Verdict.RATE_LIMITED if _too_many(said) else Verdict.REFUSED_SERVER_ERROR
+            case "ERROR":
+                return Verdict.RATE_LIMITED if _too_many(said) else Verdict.UNAVAILABLE
+            case "PING":
+                return Verdict.NOT_OFFERED
+            case "CAP":
+                self.cap_answered = True
+                return None
+            case command if command in _UNKNOWN:
+                return self._unknown(message)
+            case command if command in _BANNED:
+                return Verdict.RATE_LIMITED if _too_many(said) else Verdict.REFUSED_SESSION
+            case _:
+                return None
+
+    def _unknown(self, message: Message) -> Verdict | None:
+        """Which of our two commands is unknown? Answers that do not name it come in the commands' order."""
+        if message.names(b"STARTTLS") or (self.cap_answered and not message.names(b"CAP")):
+            return Verdict.NOT_OFFERED
+        self.cap_answered = True
+        return None
+
+
+class IrcInside(IrcTalk[Inside], Within):
+    """The capabilities inside TLS."""
+
+    def script(self) -> Script[Inside]:
+        """CAP LS, and its answer behind whatever else is said."""
+        yield from self.say(b"CAP LS 302\r\n")
+        while self.known is None:
+            message = yield from self.read_message()
+            if message.command in _UNKNOWN or message.command in _BANNED or message.command in ("ERROR", "PING"):
+                return Inside(None)
+        return Inside(self.known)
+
+
+def _too_many(text: bytes) -> bool:
+    """IRC servers have words of their own for it too."""
+    return speaks_of_too_many(text) or b"no more connections" in text.lower()  # ircd-hybrid
+
+
+def _message(line: bytes) -> Message:
+    rest = line
+    if rest.startswith(b"@"):  # IRCv3 message tags
+        rest = rest.partition(b" ")[2].lstrip(b" ")
+    prefixed = rest.startswith(b":")
+    if prefixed:
+        rest = rest.partition(b" ")[2].lstrip(b" ")
+    head, colon, trailing = rest.partition(b" :")
+    words = head.split(b" ")
+    command = words[0].decode("latin-1").upper()
+    if b"\r" in line or b"\x00" in line or not command.isascii():
+        raise Violation("not a message", line)
+    numeric = len(command) == 3 and command.isdigit()
+    if not (prefixed and (numeric or command.isalpha())) and command not in _WITHOUT_PREFIX:
+        raise Violation("not a message", line)
+    return Message(command, tuple(filter(None, words[1:])), trailing if colon else None)

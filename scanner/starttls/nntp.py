@@ -1,0 +1,153 @@
+r"""NNTP (RFC 3977) with STARTTLS (RFC 4642).
+
+    S: 200, 201 greeting ──▶ C: CAPABILITIES ──▶ S: 101 list ──▶ C: STARTTLS ──▶ S: 382 ──▶ TLS
+                                   └ 500 (a server of before RFC 3977) ──▶ C: STARTTLS all the same
+
+MODE READER is not sent: it may hand the connection to another server, which is not the one that was asked about.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import TypeVar
+
+from scanner.dialogue import LimitExceeded, Script, Violation
+from scanner.outcome import Stage, Verdict
+from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, upper
+from scanner.starttls.words import speaks_of_too_many
+from scanner.wire_text import printable
+
+T = TypeVar("T")
+
+FAREWELL = b"QUIT\r\n"
+MAX_CAPABILITIES = 256
+
+_REPLY = re.compile(rb"([1-5]\d\d)(?: .*)?", re.DOTALL)
+_GREETING = re.compile(rb"(?:20[01]|400|502)(?: |$)")  # RFC 3977 §5.1.1
+_NO_SUCH_COMMAND = {500, 503}  # RFC 3977 §3.2.1
+_LOGIN_OR_PRIVACY_FIRST = {480, 483}  # RFC 3977 §3.2.1; never in answer to STARTTLS (RFC 4642 §2.2)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The first line of a response, which is all of most."""
+
+    code: int
+    text: bytes
+
+
+class NntpTalk(Conversation[T]):
+    """Responses and capabilities, the same before and inside TLS."""
+
+    protocol = "nntp"
+
+    def read_reply(self) -> Script[Reply]:
+        """One response line (RFC 3977 §3.2)."""
+        line = yield from self.read_line()
+        match = _REPLY.fullmatch(line)
+        if match is None:
+            raise Violation("not a response", line)
+        self.remember(match[1].decode(), line)
+        return Reply(int(match[1]), line)
+
+    def capabilities(self) -> Script[tuple[Reply, Capabilities | None]]:
+        """The answer to CAPABILITIES, and the list, ended by a lone dot, where there is one (RFC 3977 §5.2)."""
+        yield from self.say(b"CAPABILITIES\r\n")
+        reply = yield from self.read_reply()
+        if reply.code != 101:
+            return reply, None
+        lines: list[bytes] = []
+        while (line := (yield from self.read_line())) != b".":
+            lines.append(line[1:] if line.startswith(b".") else line)
+            if len(lines) > MAX_CAPABILITIES:
+                raise LimitExceeded
+        return reply, _capabilities(lines)
+
+    def replies_unasked(self, command: bytes) -> bool:
+        """Anything does but 400, with which a server may leave at any time (RFC 3977 §3.2.1)."""
+        return super().replies_unasked(command) and not b"400".startswith(self.trailing_data[:3])
+
+
+class Nntp(NntpTalk[StartTls], Upgrade):
+    """From the greeting to the go-ahead."""
+
+    def script(self) -> Script[StartTls]:
+        """See the diagram at the head of the module."""
+        greeting = yield from self.read_reply()
+        if greeting.code >= 400:
+            return self.result(_session_refusal(greeting))
+        if greeting.code not in (200, 201):
+            raise Violation("not a greeting", greeting.text)
+        self.stage = Stage.CAPABILITIES
+        reply, self.before = yield from self.capabilities()
+        if self.before is not None:
+            names = {upper(line.split()[0]) for line in self.before.capabilities}
+            self.advertised = "STARTTLS" in names
+            if "AUTHINFO" in names:  # without arguments: none of its commands now (RFC 4643 §2.1)
+                self.required = self.advertised and not self.before.auth
+            if not self.advertised:
+                return self.result(Verdict.NOT_OFFERED)
+        elif reply.code < 400:
+            raise Violation("no answer to CAPABILITIES", reply.text)
+        elif reply.code == 483:
+            self.required = True
+        elif reply.code < 500 and reply.code != 480:
+            return self.result(_session_refusal(reply))
+        self.stage = Stage.REPLY
+        yield from self.say(b"STARTTLS\r\n")
+        return self.result(self._upgrade_verdict((yield from self.read_reply())))
+
+    def guess(self, data: bytes) -> str | None:
+        """The codes of NNTP's greetings are its own, or shared with others that it may not be taken for."""
+        return self.protocol if _GREETING.match(data) else super().guess(data)
+
+    def _upgrade_verdict(self, reply: Reply) -> Verdict:
+        """What the answer to STARTTLS means (RFC 4642 §2.2)."""
+        if reply.code == 382:
+            return Verdict.OK
+        if reply.code < 400:
+            return Verdict.VIOLATION
+        if speaks_of_too_many(reply.text):
+            return Verdict.RATE_LIMITED
+        if reply.code in _LOGIN_OR_PRIVACY_FIRST:
+            return Verdict.VIOLATION
+        if reply.code == 400:
+            return Verdict.UNAVAILABLE
+        if reply.code < 500 or reply.code == 580:
+            return Verdict.REFUSED_TEMPORARY
+        unknown = self.advertised is None and reply.code in _NO_SUCH_COMMAND
+        return Verdict.NOT_OFFERED if unknown else Verdict.REFUSED_PERMANENT
+
+
+class NntpInside(NntpTalk[Inside], Within):
+    """CAPABILITIES inside TLS; after an implicit handshake the greeting comes first."""
+
+    def __init__(self, *, greeting: bool) -> None:
+        super().__init__()
+        self.greeting = greeting
+
+    def script(self) -> Script[Inside]:
+        """The greeting where there is one, then the list."""
+        if self.greeting and (yield from self.read_reply()).code not in (200, 201):
+            return Inside(None)
+        _, listed = yield from self.capabilities()
+        return Inside(listed)
+
+
+def _session_refusal(reply: Reply) -> Verdict:
+    """What a greeting, or a temporary answer to CAPABILITIES, means."""
+    if speaks_of_too_many(reply.text):
+        return Verdict.RATE_LIMITED
+    return Verdict.UNAVAILABLE if reply.code < 500 else Verdict.REFUSED_SESSION
+
+
+def _capabilities(lines: list[bytes]) -> Capabilities:
+    """`SASL` lists mechanisms, `AUTHINFO USER` is a login by password (RFC 4643 §2.1); both count before TLS."""
+    listed = tuple(printable(line.strip()) for line in lines if line.strip())
+    auth: dict[str, None] = {}
+    for line in listed:
+        name, *arguments = upper(line).split()
+        if name == "SASL":
+            auth.update(dict.fromkeys(arguments))
+        elif name == "AUTHINFO" and "USER" in arguments:
+            auth["USER"] = None
+    return Capabilities(listed, tuple(auth))

@@ -1,0 +1,149 @@
+r"""ManageSieve (RFC 5804): the server tells its capabilities unasked, on connecting and again inside TLS (§2.2).
+
+    S: "IMPLEMENTATION" … / "STARTTLS" / OK ──▶ C: STARTTLS ──▶ S: OK ──▶ TLS ──▶ S: capabilities / OK
+                                     └ NO, BYE
+
+Strings are quoted or literals (§1.2); names, OK, NO and BYE are of any case. SASL may be empty only where STARTTLS is
+there (§1.7): then nobody logs in without TLS.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import TypeVar
+
+from scanner.dialogue import LimitExceeded, Script, Violation
+from scanner.outcome import Stage, Verdict
+from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, upper
+from scanner.starttls.words import speaks_of_too_many
+from scanner.wire_text import printable
+
+T = TypeVar("T")
+
+FAREWELL = b"LOGOUT\r\n"
+MAX_CAPABILITIES = 256
+MAX_LITERAL_BYTES = 65_536
+
+_LITERAL_AT_END = re.compile(rb"\{(\d{1,9})\+?\}$")
+_LITERAL = re.compile(rb"\{(\d{1,9})\+?\}\r\n")
+_QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_STATUS = re.compile(rb"(OK|NO|BYE)(?: +\(([A-Z][A-Z0-9/_-]*)[ )]|(?= )|$)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What ends a response: OK, NO or BYE, with its response code (§1.3) where there is one."""
+
+    word: str
+    code: str | None
+    text: bytes
+
+
+class SieveTalk(Conversation[T]):
+    """Responses and capabilities, the same before and inside TLS."""
+
+    protocol = "sieve"
+
+    def read_response(self) -> Script[tuple[Capabilities, Status]]:
+        """The capabilities that come before a status, and the status."""
+        listed: list[tuple[bytes, bytes]] = []
+        while len(listed) <= MAX_CAPABILITIES:
+            whole = yield from self._read_whole_line()
+            if match := _STATUS.match(whole):
+                word = upper(match[1].decode())
+                self.remember(word, whole)
+                return _capabilities(listed), Status(word, upper(match[2].decode()) if match[2] else None, whole)
+            listed.append(_capability(whole))
+            self.text = printable(whole)
+        raise LimitExceeded
+
+    def _read_whole_line(self) -> Script[bytes]:
+        """A line with its literals (§1.2)."""
+        line = yield from self.read_line()
+        pieces = [line]
+        while literal := _LITERAL_AT_END.search(line):
+            if int(literal[1]) > MAX_LITERAL_BYTES:
+                self.text = printable(line)
+                raise LimitExceeded
+            data = yield from self.read_exactly(int(literal[1]))
+            line = yield from self.read_line()
+            pieces += (b"\r\n", data, line)
+        return b"".join(pieces)
+
+
+class Sieve(SieveTalk[StartTls], Upgrade):
+    """From the greeting to the go-ahead."""
+
+    def script(self) -> Script[StartTls]:
+        """See the diagram at the head of the module."""
+        listed, status = yield from self.read_response()
+        if status.word != "OK":
+            return self.result(_session_refusal(status))
+        self.before = listed
+        self.advertised = "STARTTLS" in {upper(line.split(" ")[0]) for line in listed.capabilities}
+        self.required = self.advertised and not listed.auth
+        if not self.advertised:
+            return self.result(Verdict.NOT_OFFERED)
+        self.stage = Stage.REPLY
+        yield from self.say(b"STARTTLS\r\n")
+        listed, status = yield from self.read_response()
+        if listed.capabilities:
+            raise Violation("capabilities in answer to STARTTLS", status.text)
+        return self.result(_upgrade_verdict(status))
+
+
+class SieveInside(SieveTalk[Inside], Within):
+    """The capabilities that the server sends inside TLS, whether it greets there or greeted before."""
+
+    def script(self) -> Script[Inside]:
+        """Listen."""
+        listed, status = yield from self.read_response()
+        return Inside(listed if status.word == "OK" else None)
+
+
+def _session_refusal(status: Status) -> Verdict:
+    """What a greeting means that is not OK."""
+    if speaks_of_too_many(status.text):
+        return Verdict.RATE_LIMITED
+    passes = status.word == "BYE" or status.code in ("TRYLATER", "REFERRAL")
+    return Verdict.UNAVAILABLE if passes else Verdict.REFUSED_SESSION
+
+
+def _upgrade_verdict(status: Status) -> Verdict:
+    """What the answer to STARTTLS means. NO is all that there is for a server that cannot, as in IMAP (§1.3)."""
+    if status.word == "OK":
+        return Verdict.OK
+    if speaks_of_too_many(status.text):
+        return Verdict.RATE_LIMITED
+    if status.word == "BYE" or status.code == "REFERRAL":
+        return Verdict.UNAVAILABLE
+    return Verdict.REFUSED_TEMPORARY if status.code == "TRYLATER" else Verdict.REFUSED_SERVER_ERROR
+
+
+def _capability(whole: bytes) -> tuple[bytes, bytes]:
+    """A line's name and its value: one string or two."""
+    name, rest = _string(whole, whole)
+    if not rest.strip(b" "):
+        return name, b""
+    value, behind = _string(rest.lstrip(b" "), whole)
+    if behind.strip(b" ") or not rest.startswith(b" "):
+        raise Violation("not a capability", whole)
+    return name, value
+
+
+def _string(data: bytes, whole: bytes) -> tuple[bytes, bytes]:
+    """The string that `data` begins with, and what follows it."""
+    if quoted := _QUOTED.match(data):
+        return re.sub(rb"\\(.)", rb"\1", quoted[1], flags=re.DOTALL), data[quoted.end() :]
+    if literal := _LITERAL.match(data):
+        end = literal.end() + int(literal[1])
+        return data[literal.end() : end], data[end:]
+    raise Violation("neither a capability nor a status", whole)
+
+
+def _capabilities(listed: list[tuple[bytes, bytes]]) -> Capabilities:
+    lines = tuple(printable(name + b" " + value if value else name) for name, value in listed)
+    auth: dict[str, None] = {}
+    for name, value in listed:
+        if name.upper() == b"SASL":
+            auth.update(dict.fromkeys(upper(printable(value)).split()))
+    return Capabilities(lines, tuple(auth))
