@@ -15,7 +15,7 @@ from scanner.tls.exchange import Evidence, HelloAnswer
 from scanner.tls.names import Version
 from scanner.tls.wire import starts_record
 from scanner.versions import Known, VersionVerdict, completed, negotiation, version_verdicts
-from targets.services import Mode
+from targets.services import Mode, Protocol
 
 
 class Status(StrEnum):
@@ -50,6 +50,7 @@ def conclude(interview: Interview) -> Conclusion:
     starttls = None
     if interview.endpoint.service.mode is Mode.STARTTLS and answers:
         starttls = _starttls(answers)
+    early = next((answer.early for answer in answers if answer.early), b"")
     decisive = negotiation(answers) or (answers[0] if answers else None)
     status = Status.ERROR if interview.error else _status(answers, starttls, versions)
     return Conclusion(
@@ -57,8 +58,8 @@ def conclude(interview: Interview) -> Conclusion:
         starttls=starttls,
         versions=versions,
         error=_error_of(decisive) if decisive else None,
-        early=next((answer.early for answer in answers if answer.early), b""),
-        flags=_flags(answers, starttls, fell_silent),
+        early=early,
+        flags=_flags(answers, starttls, fell_silent) | _of_whitespace(interview.endpoint.service.protocol, early),
         inconsistent=bool(starttls and starttls.go_ahead) and any(map(_refuses_starttls, answers)),
     )
 
@@ -80,6 +81,12 @@ FIRM_REFUSALS = {
     Verdict.REFUSED_POLICY,
     Verdict.REFUSED_SERVER_ERROR,
 }
+
+
+def _of_whitespace(protocol: Protocol, early: bytes) -> set[Flag]:
+    """Whitespace behind `<proceed/>` is forbidden (RFC 6120 §5.4.2.3), and yet no reply that anybody injected."""
+    is_xmpp = protocol in (Protocol.XMPP_CLIENT, Protocol.XMPP_SERVER)
+    return {Flag.WHITESPACE_AFTER_PROCEED} if is_xmpp and early and early.isspace() else set()
 
 
 # --- STARTTLS ---------------------------------------------------------------------------------------------------------

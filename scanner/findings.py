@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from scanner.conclusion import FIRM_REFUSALS, Conclusion, Status
-from scanner.outcome import Verdict
+from scanner.outcome import Flag, Verdict
 from scanner.starttls.result import Capabilities, Inside, StartTls
 from scanner.tls.certificate import Certificate
 from scanner.tls.names import Version
@@ -244,7 +244,7 @@ def _of_starttls(service: Service, conclusion: Conclusion, inside: Inside | None
         yield "inconsistent-starttls"
     if result.verdict is Verdict.ACCEPTED_NO_TLS and conclusion.status is Status.NO_TLS:
         yield "starttls-broken"
-    if conclusion.early:
+    if conclusion.early and Flag.WHITESPACE_AFTER_PROCEED not in conclusion.flags:
         yield "response-injection"
     if service.mode is Mode.STARTTLS:
         yield from _of_capabilities(result, inside)

@@ -54,6 +54,7 @@ class Flag(StrEnum):
     EHLO_UNSUPPORTED = "ehlo_unsupported"
     LOGIN_ONLY_ENCRYPTION = "login_only_encryption"
     NO_STREAM_VERSION = "no_stream_version"
+    WHITESPACE_AFTER_PROCEED = "whitespace_after_proceed"
     CAPABILITIES_MISSING_INSIDE = "capabilities_missing_inside"
     THROTTLED = "throttled"
 

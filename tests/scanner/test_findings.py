@@ -8,12 +8,13 @@ import pytest
 from scanner.conclusion import conclude
 from scanner.findings import FINDINGS, findings_of
 from scanner.interview import Interview
-from scanner.outcome import Outcome, Stage, Verdict
+from scanner.outcome import Flag, Outcome, Stage, Verdict
 from scanner.starttls.result import Capabilities, Inside, StartTls
 from scanner.tls.certificate import Certificate, Key
 from scanner.tls.exchange import HelloAnswer
 from scanner.tls.handshake import Handshake
 from scanner.tls.names import Version
+from targets.services import SERVICES, Mode
 from tests.conftest import SCHEMA
 from tests.scanner.answers import (
     ALERTED,
@@ -55,7 +56,7 @@ def found(
 def held(service: str, answers: dict[Version | None, Came], starttls: StartTls | None = None) -> Interview:
     """An interview with these answers; behind this dialogue, where one is given."""
     made = interview(service)
-    upgraded = service in ("smtp", "imap", "pop3")
+    upgraded = SERVICES[service].mode is Mode.STARTTLS
     for question, came in answers.items():
         one = answer(asked(question), came, upgraded=upgraded)
         if starttls and one.starttls:
@@ -145,6 +146,19 @@ def test_injected_bytes() -> None:
     one = held("smtp", GOOD)
     one.answers[0].early = b"250 injected\r\n"
     assert found(one) == {"response-injection"}
+
+
+def test_whitespace_after_proceed() -> None:
+    """A line feed behind XMPP's go-ahead is a flag; in any other protocol, or with text, it is an injection."""
+    for service, early, expected in (
+        ("xmpp-client", b"\n", set()),
+        ("xmpp-server", b"\n<x/>", {"response-injection"}),
+        ("smtp", b"\r\n", {"response-injection"}),
+    ):
+        one = held(service, GOOD)
+        one.answers[0].early = early
+        assert found(one) == expected
+        assert (Flag.WHITESPACE_AFTER_PROCEED in conclude(one).flags) == (not expected)
 
 
 def test_readvertised() -> None:
