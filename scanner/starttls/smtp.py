@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from scanner.dialogue import LimitExceeded, Script, Violation
+from scanner.hint import hint_of
 from scanner.outcome import Flag, Stage, Verdict
 from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, upper
 from scanner.starttls.words import speaks_of_too_many
@@ -98,6 +99,9 @@ class Smtp(SmtpTalk[StartTls], Upgrade):
         self.stage = Stage.CAPABILITIES
         reply = yield from self.ehlo()
         if reply.code != 250:
+            hint = hint_of(b"220 " + greeting.lines[-1])  # FTP and LMTP greet alike, but for what they call themselves
+            if hint not in (None, "smtp", self.protocol):
+                return self.result(Verdict.PROTOCOL_MISMATCH, hint=hint)
             return (yield from self.hello_refused(reply))
         self.before = capabilities_of(reply)
         self.advertised = "STARTTLS" in _keywords(self.before)
