@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format live bench bench-peers lock clean
+.PHONY: help setup demo test check format live live-full bench bench-peers lock clean
 
 help:  ## List the verbs
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -35,6 +35,10 @@ format: setup  ## Format and sort the code in place
 live: setup  ## Scan real servers from Debian's packages (installs them; needs root)
 	tests/live/install
 	$(BIN)/python -m pytest tests/live --override-ini addopts="-q --strict-markers --import-mode=importlib"
+
+live-full: live  ## The same, and then vsftpd, slapd, Prosody and InspIRCd
+	tests/live_full/install
+	$(BIN)/python -m pytest tests/live_full --override-ini addopts="-q --strict-markers --import-mode=importlib"
 
 bench: setup  ## Measure client CPU and memory against a yardstick of the same run
 	$(BIN)/python -m benchmarks
