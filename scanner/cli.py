@@ -23,9 +23,12 @@ from scanner.config import STDOUT, Config
 from scanner.connection import Timeouts
 from scanner.findings import FINDINGS
 from scanner.limits import Limits
+from scanner.looks import RETRIES
 from scanner.progress import is_terminal
 from scanner.run import ExitCode, Run
 from scanner.tls.names import Version, versions_named
+from scanner.trust import TrustStore
+from scanner.trust_store import TrustStoreError, read_store, system_store
 from targets.exclude import BlockListError, block_list
 from targets.lines import STDIN, InputError, check_readable
 from targets.parse import Parser
@@ -44,6 +47,8 @@ _LIMITS, _TIMEOUTS = Limits(), Timeouts()
 _WHAT, _SAFETY = "What to ask", "Safety and conduct"
 _PACE, _PATIENCE = "Pace (0 is no limit)", "Patience, in seconds"
 _DNS_PORT = 53
+
+log = structlog.get_logger()
 
 # RFC 5321 §4.1.2: a domain, or an address literal.
 _HELLO_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Za-z:.]+\]")
@@ -179,6 +184,26 @@ def scan(
     der: Annotated[
         bool, typer.Option("--der", help="Keep every certificate in base64 (DER).", rich_help_panel=_WHAT)
     ] = False,
+    trust: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Trust the certificates (PEM) of this file, and not those that the system trusts.",
+            rich_help_panel=_WHAT,
+            show_default=False,
+        ),
+    ] = None,
+    test_injection: Annotated[
+        bool,
+        typer.Option(
+            "--test-injection",
+            help="Test smtp, submission, imap, pop3 and sieve for command injection (CVE-2011-0411), on one more"
+            " connection: behind STARTTLS a harmless command (NOOP; in POP3, CAPA) is sent in the same segment, which"
+            " breaks the protocol's rules, and inside TLS come EHLO and QUIT (IMAP: CAPABILITY, LOGOUT; POP3: STAT,"
+            " QUIT; Sieve: NOOP, CAPABILITY, LOGOUT). No login, no mail.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = False,
     allow: Annotated[
         list[str] | None,
         typer.Option(
@@ -234,6 +259,19 @@ def scan(
             callback=_finite, min=0, metavar="R", help="New connections a second to one address.", rich_help_panel=_PACE
         ),
     ] = _LIMITS.per_address_rate,
+    deferred: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Endpoints that wait for a later look.", rich_help_panel=_PACE)
+    ] = _LIMITS.deferred,
+    retries: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Later looks at an endpoint whose answer may only be of the moment: too many connections, temporary"
+            " errors, silence. They come after a minute or more; 0 takes the first look for the last.",
+            rich_help_panel=_PATIENCE,
+        ),
+    ] = RETRIES,
     timeout_connect: Annotated[
         float,
         typer.Option(
@@ -296,10 +334,13 @@ def scan(
         exclude=tuple(map(str, exclude or ())),
         block=tuple(network for path in exclude or () for network in _block_list(path)),
         resolvers=tuple(map(_resolver, resolver or ())),
-        limits=Limits(endpoints, connections, rate, per_address, per_address_rate),
+        limits=Limits(endpoints, connections, rate, per_address, per_address_rate, deferred),
         timeouts=Timeouts(timeout_connect, timeout_greeting, timeout_reply, timeout_tls, deadline),
+        retries=retries,
         hello_name=hello_name,
+        trust=str(trust) if trust is not None else None,
         der=der,
+        test_injection=test_injection,
         progress=progress,
     )
     _check_inputs(config)
@@ -307,8 +348,9 @@ def scan(
 
 
 def _scan(config: Config) -> ExitCode:
+    trust = _trust_store(config.trust)
     descriptor = _open_output(config.output)
-    run = Run(config, descriptor)
+    run = Run(config, descriptor, trust)
     code = anyio.run(run.scan, backend="trio")
     if config.progress and is_terminal():
         Console(stderr=True).print(run.summary.table())
@@ -331,7 +373,7 @@ def _check_inputs(config: Config) -> None:
         check_readable(config.inputs)
     except InputError as error:
         _refuse(str(error))
-    for path in (*config.inputs, *config.exclude):
+    for path in filter(None, (*config.inputs, *config.exclude, config.trust)):
         if path != STDIN and config.output != STDOUT and _are_the_same(path, config.output):
             _refuse(f"{config.output}: the output would overwrite {path}")
 
@@ -348,6 +390,18 @@ def _block_list(path: Path) -> list[IPNetwork]:
         _refuse(str(error))
     except OSError as error:
         _refuse(f"{path}: {error.strerror}")
+
+
+def _trust_store(path: str | None) -> TrustStore | None:
+    if path is None:
+        store = system_store()
+        if store is None:
+            log.warning("no trust store found, so nobody can tell what is trusted: name one with --trust")
+        return store
+    try:
+        return read_store(path)
+    except TrustStoreError as error:
+        _refuse(str(error))
 
 
 def _open_output(path: str) -> int:

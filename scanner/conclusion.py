@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from scanner.interview import Interview
+from scanner.looks import Look
 from scanner.outcome import Flag, Outcome, Stage, Verdict
 from scanner.question import Answer
+from scanner.starttls.injection import Injection, InjectionResult
 from scanner.starttls.result import StartTls
 from scanner.starttls.words import speaks_of_too_many
 from scanner.tls.exchange import Evidence, HelloAnswer
@@ -39,8 +41,10 @@ class Conclusion:
     versions: dict[Version, VersionVerdict] | None
     error: Outcome | None  # why there was no handshake
     early: bytes
+    look: Look | None  # the present one, None where it has no answer
     flags: set[Flag] = field(default_factory=set)
     inconsistent: bool = False  # the go-ahead came on one connection, and a firm refusal on another
+    injection: Injection | None = None
 
 
 def conclude(interview: Interview) -> Conclusion:
@@ -49,19 +53,40 @@ def conclude(interview: Interview) -> Conclusion:
     versions, fell_silent = version_verdicts(interview.versions, answers)
     starttls = None
     if interview.endpoint.service.mode is Mode.STARTTLS and answers:
-        starttls = _starttls(answers)
-    early = next((answer.early for answer in answers if answer.early), b"")
+        starttls = _with_required(_with_knock(_starttls(answers), interview.knock), answers)
+    early = next((answer.early for answer in answers if answer.early), interview.early)
     decisive = negotiation(answers) or (answers[0] if answers else None)
-    status = Status.ERROR if interview.error else _status(answers, starttls, versions)
+    error = _error_of(decisive) if decisive else None
+    status = Status.ERROR if interview.error else _status(interview, starttls, versions)
+    flags = _flags(answers, starttls, fell_silent) | _of_whitespace(interview.endpoint.service.protocol, early)
+    result = starttls or _implicit_result(status, error)
     return Conclusion(
         status=status,
         starttls=starttls,
         versions=versions,
-        error=_error_of(decisive) if decisive else None,
+        error=error,
         early=early,
-        flags=_flags(answers, starttls, fell_silent) | _of_whitespace(interview.endpoint.service.protocol, early),
+        look=_look(result, interview, throttled=Flag.THROTTLED in flags),
+        flags=flags,
         inconsistent=bool(starttls and starttls.go_ahead) and any(map(_refuses_starttls, answers)),
+        injection=_injection(interview.injection) if interview.injection else None,
     )
+
+
+def _look(result: StartTls, interview: Interview, *, throttled: bool) -> Look | None:
+    """The present look, as the record tells it."""
+    present = interview.answers[interview.kept :] or interview.answers
+    if not present:
+        return None
+    started = min(answer.started for answer in present)
+    return Look(started, result.verdict, result.stage, result.cause, result.code, result.text, throttled=throttled)
+
+
+def _implicit_result(status: Status, error: Outcome | None) -> StartTls:
+    """In implicit mode, the same words for what became of TLS."""
+    if status is Status.TLS or error is None:
+        return StartTls(Verdict.OK, Stage.TLS)
+    return StartTls(error.verdict, error.stage, error.cause, text=error.detail)
 
 
 def _flags(answers: list[Answer], starttls: StartTls | None, fell_silent: bool) -> set[Flag]:
@@ -89,6 +114,9 @@ def _of_whitespace(protocol: Protocol, early: bytes) -> set[Flag]:
     return {Flag.WHITESPACE_AFTER_PROCEED} if is_xmpp and early and early.isspace() else set()
 
 
+_SILENT_ENDS = {Verdict.CLOSED, Verdict.RESET}
+
+
 # --- STARTTLS ---------------------------------------------------------------------------------------------------------
 
 
@@ -103,11 +131,15 @@ def _starttls(answers: list[Answer]) -> StartTls:
     if any(answer.early and starts_record(answer.early) for answer in answers):
         cause = "tls_before_client_hello"
         return replace(first.starttls, verdict=Verdict.VIOLATION, stage=Stage.TLS, cause=cause)
-    if any(map(_speaks_tls, answers)):
+    if _speakers_of_tls(answers):
         return first.starttls
     if half := next(filter(None, map(_half_an_answer, answers)), None):
         return replace(first.starttls, verdict=half, stage=Stage.TLS)
+    if any(map(_breaks_tls, answers)):
+        return replace(first.starttls, verdict=Verdict.VIOLATION, stage=Stage.TLS, cause="malformed_tls")
     said = first.hello
+    if said and said.hint == "echo":  # the go-ahead may have been our own words
+        return replace(first.starttls, verdict=Verdict.PROTOCOL_MISMATCH, stage=Stage.TLS, hint=said.hint)
     return replace(
         first.starttls,
         verdict=Verdict.ACCEPTED_NO_TLS,
@@ -116,6 +148,21 @@ def _starttls(answers: list[Answer]) -> StartTls:
         hint=said.hint if said else None,
         text=(said.text if said else None) or first.starttls.text,  # what was said in place of TLS is better evidence
     )
+
+
+def _with_required(result: StartTls, answers: list[Answer]) -> StartTls:
+    """Whether TLS is required may have been asked on another connection."""
+    dialogues = (answer.starttls for answer in answers if answer.starttls)
+    seen = (dialogue.required for dialogue in dialogues if dialogue.required is not None)
+    return replace(result, required=next(seen, None))
+
+
+def _with_knock(result: StartTls, knock: Answer | None) -> StartTls:
+    """Who closes in silence, and answers a ClientHello, is another than the service."""
+    if knock is None or knock.hello is None or knock.hello.protocol is None or result.verdict not in _SILENT_ENDS:
+        return result
+    hint, text = knock.hello.protocol, knock.hello.text
+    return replace(result, verdict=Verdict.PROTOCOL_MISMATCH, cause=None, hint=hint, text=text)
 
 
 def _half_an_answer(answer: Answer) -> Verdict | None:
@@ -152,6 +199,22 @@ def _cause_of_no_tls(answer: Answer) -> str:
 _TLS_WAS_SPOKEN = {Verdict.HANDSHAKE_FAILED, Verdict.LOCAL_LIMITATION, Verdict.LIMIT_EXCEEDED}
 
 
+def _speakers_of_tls(answers: list[Answer]) -> list[Answer]:
+    """Those on which a whole TLS or SSL answer came back: a hello or an alert.
+
+    A handshake that broke is no proof where a raw hello was answered with what breaks the grammar: it met the same.
+    """
+    speakers = list(filter(_speaks_tls, answers))
+    if any(map(_breaks_tls, answers)):
+        return [each for each in speakers if not (each.handshake and each.handshake.broken)]
+    return speakers
+
+
+def _breaks_tls(answer: Answer) -> bool:
+    """Did a record of TLS answer our hello, and was it neither a hello nor an alert?"""
+    return answer.hello is not None and answer.hello.malformed
+
+
 def _speaks_tls(answer: Answer) -> bool:
     """Did a whole TLS or SSL answer come back on this connection?"""
     if answer.hello:
@@ -160,6 +223,20 @@ def _speaks_tls(answer: Answer) -> bool:
         return False
     failure = answer.handshake.failure
     return failure is None or failure.verdict in _TLS_WAS_SPOKEN
+
+
+# --- command injection ------------------------------------------------------------------------------------------------
+
+
+def _injection(answer: Answer) -> Injection:
+    """What the test came to. What was provoked by it counts here and nowhere else."""
+    error = _error_of(answer)
+    if error is None:
+        assert answer.injection is not None  # behind a handshake there is the proof
+        return replace(answer.injection, early=answer.early)
+    reply = answer.starttls.code if answer.starttls and not answer.starttls.go_ahead else None
+    result = Injection(InjectionResult.UNKNOWN, error.verdict, error.stage, error.cause, error.alert)
+    return replace(result, code=reply, text=error.detail, early=answer.early)
 
 
 # --- the whole --------------------------------------------------------------------------------------------------------
@@ -211,16 +288,20 @@ _NO_TLS = {Verdict.NOT_OFFERED, Verdict.REFUSED_PERMANENT}
 _MISMATCH = {Verdict.PROTOCOL_MISMATCH, Verdict.VIOLATION, Verdict.LIMIT_EXCEEDED}
 
 
-def _status(answers: list[Answer], starttls: StartTls | None, versions: dict[Version, VersionVerdict] | None) -> Status:
+def _status(
+    interview: Interview, starttls: StartTls | None, versions: dict[Version, VersionVerdict] | None
+) -> Status:
+    answers = interview.answers
     if completed(answers) or any(entry.verdict is Known.YES for entry in (versions or {}).values()):
         return Status.TLS
     if starttls and starttls.verdict in _NO_TLS:
         return Status.NO_TLS
     if starttls and starttls.verdict is Verdict.ACCEPTED_NO_TLS:
-        return Status.NO_TLS if _broken_promises(answers) > 1 else Status.INCONCLUSIVE
+        again = any(look.verdict is Verdict.ACCEPTED_NO_TLS for look in interview.looks)
+        return Status.NO_TLS if again else Status.INCONCLUSIVE
     if answers and all(map(_is_our_limit, answers)):
         return Status.ERROR
-    if any(map(_refuses_in_tls, answers)) or (starttls and starttls.verdict is Verdict.OK):
+    if not all(map(_is_our_limit, _speakers_of_tls(answers))) or (starttls and starttls.verdict is Verdict.OK):
         return Status.TLS_FAILED
     # What the first connection met is what the endpoint is; later ones may only have come too fast.
     error = _error_of(answers[0]) if answers and not starttls else None
@@ -232,16 +313,6 @@ def _status(answers: list[Answer], starttls: StartTls | None, versions: dict[Ver
     return Status.MISMATCH if verdict in _MISMATCH else Status.INCONCLUSIVE
 
 
-def _refuses_in_tls(answer: Answer) -> bool:
-    """It answers in TLS, and what kept us from a handshake is not our own limit."""
-    return _speaks_tls(answer) and not _is_our_limit(answer)
-
-
 def _is_our_limit(answer: Answer) -> bool:
     error = _error_of(answer)
     return error is not None and error.verdict is Verdict.LOCAL_LIMITATION
-
-
-def _broken_promises(answers: list[Answer]) -> int:
-    """On how many connections was a go-ahead followed by something else than TLS?"""
-    return sum(answer.hello is not None or answer.handshake is not None for answer in answers)

@@ -6,6 +6,7 @@ from typing import Any
 
 from scanner.connection import Timeouts
 from scanner.limits import Limits
+from scanner.looks import RETRIES
 from scanner.tls.names import Version
 from targets.services import Service, services_named
 from targets.target import Address, IPNetwork
@@ -28,26 +29,32 @@ class Config:
     resolvers: tuple[tuple[Address, int], ...] = ()  # none: those of the system
     limits: Limits = field(default_factory=Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)
+    retries: int = RETRIES  # later looks at what may only be of the moment
     hello_name: str | None = None  # None: the address literal of each connection
     handshake: bool = True  # the full one, besides the versions
+    trust: str | None = None  # a file of certificates; None: what the system trusts
     der: bool = False
+    test_injection: bool = False  # for commands, behind the upgrade command
     progress: bool = True
 
     def settings(self) -> dict[str, Any]:
         """What the `run` record says of them."""
         return {
             "targets": len(self.targets),
-            "inputs": [_shown(path) for path in self.inputs],
+            "inputs": [shown_path(path) for path in self.inputs],
             "services": [service.name for service in self.services],
             "versions": self.versions,
             "allow": [str(network) for network in self.allow],
-            "exclude": [_shown(path) for path in self.exclude],
+            "exclude": [shown_path(path) for path in self.exclude],
             "limits": asdict(self.limits),
             "timeouts": asdict(self.timeouts),
+            "retries": self.retries,
+            "trust": shown_path(self.trust) if self.trust is not None else "system",
             "der": self.der,
+            "test_injection": self.test_injection,
         }
 
 
-def _shown(path: str) -> str:
+def shown_path(path: str) -> str:
     """A path may be any bytes; a record is UTF-8."""
     return os.fsencode(path).decode(errors="backslashreplace")

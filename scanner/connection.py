@@ -5,7 +5,8 @@ three things. Every wait has the timeout of its stage, and the whole connection 
 that sends a byte a second ends too.
 
 A non-blocking socket with `trio.lowlevel.wait_readable` costs three quarters of what `trio.socket` does, and half of
-what `trio.open_tcp_stream` does, per connection.
+what `trio.open_tcp_stream` does, per connection. A cancel scope for each wait would cost as much as the wait, and a
+STARTTLS connection has five of them: all waits of a connection share one.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from types import TracebackType
 from typing import Protocol, TypeVar
 
 import trio
@@ -21,14 +23,16 @@ from OpenSSL import SSL
 
 from scanner.dialogue import Dialogue, Done, End, LimitExceeded, NeedData, Send, Violation, WireEnded
 from scanner.outcome import Outcome, Stage, Verdict
-from scanner.question import Answer, Negotiate, OfferVersion
-from scanner.starttls import SPOKEN
+from scanner.question import Answer, InjectCommand, Knock, Negotiate, OfferVersion
+from scanner.starttls import SPOKEN, InjectionTest
 from scanner.starttls.mssql import Framing
 from scanner.starttls.result import Names, StartTls
-from scanner.tls.exchange import Evidence, exchange
+from scanner.tls.dialogue import TlsDialogue
+from scanner.tls.exchange import Evidence, HelloAnswer, exchange
 from scanner.tls.handshake import HandshakeDialogue, outgoing
 from scanner.tls.names import Version
 from scanner.tls.wire import CLOSE_NOTIFY, ContentType, record
+from scanner.wire_text import printable
 from targets import services
 from targets.services import Mode
 from targets.target import Endpoint
@@ -92,12 +96,59 @@ class ConnectFailed(Exception):  # noqa: N818
         self.outcome = outcome
 
 
+class Patience:
+    """Ends what takes too long on one connection: a context that all of its waits stand in, and nothing between.
+
+    Their common cancel scope keeps the earliest deadline of the waits so far, so that most need not move it. A wait
+    that it ends before its time goes on in a new scope.
+    """
+
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline  # of the whole connection
+        self._scope = trio.CancelScope()
+
+    def __enter__(self) -> "Patience":
+        self._scope.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        return self._scope.__exit__(kind, error, traceback)
+
+    async def wait(self, ready: Callable[[socket.socket], Awaitable[None]], on: socket.socket, until: float) -> bool:
+        """Is it ready before that moment, and before the deadline?"""
+        until = min(until, self.deadline)
+        while True:
+            if self._scope.cancel_called:  # just when the wait before was over
+                self._renew(None)
+            if until < self._scope.deadline:
+                self._scope.deadline = until
+            try:
+                await ready(on)
+            except trio.Cancelled as cancelled:
+                if not self._renew(cancelled):
+                    raise
+                if trio.current_time() >= until:
+                    return False
+            else:
+                return True
+
+    def _renew(self, cancelled: trio.Cancelled | None) -> bool:
+        """A new scope in place of one that has ended. False when it is somebody else who wants us to end."""
+        kind, traceback = (type(cancelled), cancelled.__traceback__) if cancelled else (None, None)
+        was_ours = self._scope.__exit__(kind, cancelled, traceback)
+        self._scope = trio.CancelScope()
+        self._scope.__enter__()
+        return was_ours
+
+
 class SocketWire:
     """A TCP connection."""
 
-    def __init__(self, connected: socket.socket, deadline: float) -> None:
+    def __init__(self, connected: socket.socket, patience: Patience) -> None:
         self._socket = connected
-        self._deadline = deadline
+        self._patience = patience
         self._heard = False  # has anything come since we last spoke?
 
     @property
@@ -130,11 +181,9 @@ class SocketWire:
             return data
 
     async def _wait(self, ready: Callable[[socket.socket], Awaitable[None]], timeout_s: float) -> None:
-        patience = trio.current_time() + timeout_s
-        with trio.CancelScope(deadline=min(patience, self._deadline)) as scope:
-            await ready(self._socket)
-        if scope.cancelled_caught:
-            tarpit = self._heard and self._deadline < patience
+        until = trio.current_time() + timeout_s
+        if not await self._patience.wait(ready, self._socket, until):
+            tarpit = self._heard and self._patience.deadline < until
             raise WireEnded(End.DEADLINE if tarpit else End.TIMEOUT)
 
     def close(self) -> None:
@@ -150,6 +199,11 @@ class FramedWire:
         self._framing = framing
 
     @property
+    def early(self) -> bytes:
+        """What stood in front of the first packet."""
+        return self._framing.early
+
+    @property
     def local_address(self) -> str:
         """Our own address on this connection."""
         return self._wire.local_address
@@ -161,10 +215,18 @@ class FramedWire:
     async def receive(self, timeout_s: float) -> bytes:
         """What comes next, unwrapped; b"" after FIN."""
         while self._framing.stopped is None:
-            data = await self._wire.receive(timeout_s)
-            payload = self._framing.feed(data)
-            if payload or (not data and self._framing.stopped is None):
+            try:
+                data = await self._wire.receive(timeout_s)
+            except WireEnded as ended:
+                if foreign := self._framing.end():
+                    raise foreign from ended
+                raise
+            if payload := self._framing.feed(data):
                 return payload
+            if not data:
+                if foreign := self._framing.end():
+                    raise foreign
+                return b""
         raise self._framing.stopped
 
     def close(self) -> None:
@@ -217,7 +279,7 @@ class EncryptedWire:
         self._wire.close()
 
 
-async def dial(address: str, port: int, timeout_s: float, deadline: float) -> SocketWire:
+async def dial(address: str, port: int, timeout_s: float, patience: Patience) -> SocketWire:
     """Open a TCP connection. Raises ConnectFailed."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
@@ -227,18 +289,14 @@ async def dial(address: str, port: int, timeout_s: float, deadline: float) -> So
     try:
         code = opened.connect_ex((address, port))
         if code == errno.EINPROGRESS:
-            until = min(trio.current_time() + timeout_s, deadline)
-            with trio.CancelScope(deadline=until) as scope:
-                await trio.lowlevel.wait_writable(opened)
-            code = (
-                opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if not scope.cancelled_caught else errno.ETIMEDOUT
-            )
+            in_time = await patience.wait(trio.lowlevel.wait_writable, opened, trio.current_time() + timeout_s)
+            code = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if in_time else errno.ETIMEDOUT
         if code:
             raise ConnectFailed(outcome_of(OSError(code, os.strerror(code))))
     except BaseException:
         opened.close()
         raise
-    return SocketWire(opened, deadline)
+    return SocketWire(opened, patience)
 
 
 _NOT_CONNECTED = {
@@ -277,7 +335,7 @@ def _end_of(error: OSError) -> End:
 # After these, whoever is there does not know our words, or does not end its own.
 _NO_FAREWELL = (Verdict.PROTOCOL_MISMATCH, Verdict.LIMIT_EXCEEDED)
 
-Dial = Callable[[str, int, float, float], Awaitable[Wire]]
+Dial = Callable[[str, int, float, Patience], Awaitable[Wire]]
 OnStage = Callable[[Stage], None]
 
 
@@ -287,19 +345,19 @@ async def drive(dialogue: Dialogue[T], wire: Wire, timeouts: Timeouts, leave: On
     When a send fails, what the server had already said is still read: it may say why.
     """
     broken: End | None = None
-    stage = dialogue.stage
+    stage, timeout_s = dialogue.stage, timeouts.of(dialogue.stage)
     while True:
         action = dialogue.next_action()
         if dialogue.stage is not stage:
             leave(stage)
-            stage = dialogue.stage
+            stage, timeout_s = dialogue.stage, timeouts.of(dialogue.stage)
         try:
             match action:
                 case Send(data):
                     if data and not broken:
-                        await wire.send(data, timeouts.of(stage))
+                        await wire.send(data, timeout_s)
                 case NeedData():
-                    if not (received := await wire.receive(timeouts.of(stage))):
+                    if not (received := await wire.receive(timeout_s)):
                         return dialogue.end(broken or End.EOF)
                     dialogue.receive_data(received)
                 case Done(value):
@@ -324,21 +382,21 @@ class Connection:
 
     async def ask(self, dial: Dial) -> None:
         """Open, ask, close; the answer is filled in on the way."""
-        deadline = self._since + self._timeouts.deadline_s
-        try:
-            wire = await dial(self._endpoint.address, self._endpoint.port, self._timeouts.connect_s, deadline)
-        except ConnectFailed as failed:
-            self._answer.failure = failed.outcome
-            return
-        try:
-            self._mark("connect")
-            await self._talk(wire)
-        finally:
-            wire.close()
+        with Patience(self._since + self._timeouts.deadline_s) as patience:
+            try:
+                wire = await dial(self._endpoint.address, self._endpoint.port, self._timeouts.connect_s, patience)
+            except ConnectFailed as failed:
+                self._answer.failure = failed.outcome
+                return
+            try:
+                self._mark("connect")
+                await self._talk(wire)
+            finally:
+                wire.close()
 
     async def _talk(self, wire: Wire) -> None:
         service = self._endpoint.service
-        upgraded = service.mode is Mode.STARTTLS
+        upgraded = service.mode is Mode.STARTTLS and not isinstance(self._answer.question, Knock)
         if upgraded and not await self._upgrade(wire):
             return
         outer = wire  # for the handshake; behind it, TLS is bare
@@ -347,21 +405,28 @@ class Connection:
         match self._answer.question:
             case OfferVersion(version):
                 hello = exchange(version, self._endpoint.host, os.urandom(96), after_upgrade=upgraded)
-                self._answer.hello = await drive(hello, outer, self._timeouts)
-                self._answer.early += hello.early
+                self._answer.hello = await self._speak_tls(hello, outer)
                 self._mark("hello")
                 if self._answer.hello.is_hello and self._answer.hello.evidence is not Evidence.SSLV2_SERVER_HELLO:
                     await self._say(outer, record(ContentType.ALERT, min(version.code, 0x0303), CLOSE_NOTIFY))
-            case Negotiate():
+            case Knock():
+                self._answer.hello = await self._say_hello(wire)
+            case Negotiate() | InjectCommand():
                 await self._negotiate(wire, outer, upgraded)
 
     async def _upgrade(self, wire: Wire) -> bool:
         """The dialogue in plaintext. True when a ClientHello may follow."""
         spoken = SPOKEN[self._endpoint.service.protocol]
         dialogue = spoken.upgrade(self._names(wire))
+        dialogue.inquiring = isinstance(self._answer.question, Negotiate) and self._answer.question.inquiring
+        if self._injection:
+            dialogue.injected = self._injection.injected
         result = await drive(dialogue, wire, self._timeouts, self._left)
         if result.verdict is Verdict.TIMEOUT and result.stage is Stage.GREETING and not result.text:
             result = await self._knock(wire, result)
+        if hint := dialogue.misheard():
+            text = printable((result.code or "").encode() + dialogue.trailing_data)
+            result = StartTls(Verdict.PROTOCOL_MISMATCH, result.stage, hint=hint, text=text)
         self._answer.starttls = result
         if result.go_ahead:
             self._mark("upgrade")
@@ -371,23 +436,40 @@ class Connection:
         return result.go_ahead
 
     async def _knock(self, wire: Wire, silence: StartTls) -> StartTls:
-        """A server that does not greet may wait for a ClientHello: as it is given up anyway, it gets one."""
-        hello = exchange(Version.TLS1_2, self._endpoint.host, os.urandom(96), after_upgrade=False)
-        if (await drive(hello, wire, self._timeouts)).speaks_tls:
-            return replace(silence, verdict=Verdict.PROTOCOL_MISMATCH, cause=None, hint="tls")
+        """A server that does not greet may wait for a ClientHello: as it is given up anyway, it gets one.
+
+        A greeting of its own protocol that comes only now is as late as it was.
+        """
+        heard = await self._say_hello(wire)
+        if (hint := heard.protocol) and not self._endpoint.service.protocol.startswith(hint):
+            return replace(silence, verdict=Verdict.PROTOCOL_MISMATCH, cause=None, hint=hint, text=heard.text)
         return silence
+
+    async def _say_hello(self, wire: Wire) -> HelloAnswer:
+        """A ClientHello where nobody has agreed to TLS."""
+        hello = exchange(Version.TLS1_2, self._endpoint.host, os.urandom(96), after_upgrade=False)
+        return await drive(hello, wire, self._timeouts)
+
+    async def _speak_tls(self, dialogue: TlsDialogue[T], wire: Wire) -> T:
+        """Drive it. What stood in front of TLS is kept."""
+        value = await drive(dialogue, wire, self._timeouts)
+        if isinstance(wire, FramedWire):
+            self._answer.early += wire.early
+        self._answer.early += dialogue.early
+        return value
 
     async def _negotiate(self, wire: Wire, outer: Wire, upgraded: bool) -> None:
         service = self._endpoint.service
         alpn = () if upgraded else ALPN.get(service.protocol, ())
         dialogue = HandshakeDialogue(self._endpoint.host, after_upgrade=upgraded, alpn=alpn)
-        self._answer.handshake = await drive(dialogue, outer, self._timeouts)
-        self._answer.early += dialogue.early
+        self._answer.handshake = await self._speak_tls(dialogue, outer)
         self._mark("handshake")
         if self._answer.handshake.failure is not None:
             return
         inside = EncryptedWire(wire, dialogue.tls)
-        if (spoken := SPOKEN.get(service.protocol)) and spoken.within:
+        if self._injection:
+            self._answer.injection = await drive(self._injection.proof(self._names(wire)), inside, self._timeouts)
+        elif (spoken := SPOKEN.get(service.protocol)) and spoken.within:
             within = spoken.within(self._names(wire), not upgraded)
             self._answer.inside = await drive(within, inside, self._timeouts)
             if self._answer.inside.stopped is None:
@@ -396,6 +478,13 @@ class Connection:
             dialogue.tls.shutdown()
         await self._say(wire, outgoing(dialogue.tls))
 
+    @property
+    def _injection(self) -> InjectionTest | None:
+        """The test for command injection, where it is asked for."""
+        if not isinstance(self._answer.question, InjectCommand):
+            return None
+        return SPOKEN[self._endpoint.service.protocol].injection
+
     async def _say(self, wire: Wire, data: bytes) -> None:
         """A last word. Nobody needs to hear it."""
         with contextlib.suppress(WireEnded):
@@ -403,8 +492,8 @@ class Connection:
 
     def _names(self, wire: Wire) -> Names:
         """Us by the name given, else by the address literal (RFC 5321 §4.1.3); them by their host, else address."""
-        literal = f"[IPv6:{wire.local_address}]" if ":" in wire.local_address else f"[{wire.local_address}]"
-        return Names(self._hello_name or literal, self._endpoint.host or self._endpoint.address)
+        ours = self._hello_name or _literal(wire.local_address)
+        return Names(ours, self._endpoint.host or self._endpoint.address)
 
     def _left(self, stage: Stage) -> None:
         if stage is Stage.GREETING:
@@ -414,6 +503,10 @@ class Connection:
         now = trio.current_time()
         self._answer.timings_ms[step] = round((now - self._since) * 1000)
         self._since = now
+
+
+def _literal(address: str) -> str:
+    return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
 
 
 def source_addresses() -> list[str]:

@@ -1,23 +1,30 @@
 """The engine alone knows time and number: one nursery, the permits, the clock, cancellation, and the last net.
 
     intake ──▶ Interview.begin ──▶ Schedule ──(permit)──▶ a task of the nursery: one question, one connection
-                    ▲                  ▲                       │
-                    └── record ◀── over?└──── more questions ◀─┴── Interview.take(answer)
+                                     ▲  ▲                      │
+                     (pause) ──▶ look│  └── more questions ◀── Interview.take(answer)
+                        ▲      again                           │ over
+                        └──────────── worth another look? ◀────┘ ──▶ record
 
 An endpoint in flight is an interview and its questions in the schedule, not a task: what waits for a permit costs some
-hundred bytes, and no file descriptor. A bug in one task becomes a record with `status: error`, and the scan goes on.
+hundred bytes, and no file descriptor. What waits for a later look takes no place among those in flight either. A bug in
+one task becomes a record with `status: error`, and the scan goes on.
 """
 
+import heapq
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 
 import structlog
 import trio
 
+from scanner.conclusion import Conclusion, conclude
 from scanner.interview import Interview
 from scanner.limits import Limits, Schedule
+from scanner.looks import Look, Pause, pause_after
+from scanner.outcome import Flag
 from scanner.question import Answer, Question
 from scanner.tls.names import Version
 from scanner.wire_text import printable
@@ -26,7 +33,7 @@ from targets.target import Endpoint
 GRACE_S = 10  # how long connections in flight may go on after a stop
 
 Ask = Callable[[Endpoint, Answer], Awaitable[None]]
-OnOver = Callable[[Interview, float], None]
+OnOver = Callable[[Interview, Conclusion, float], None]
 
 log = structlog.get_logger()
 
@@ -37,13 +44,14 @@ class Tally:
 
     taken: int = 0  # endpoints
     over: int = 0
+    waiting: int = 0  # for a later look
     unfinished: int = 0  # they have no record: stopped before their first answer, or lost to a bug
     connections: int = 0
 
     @property
     def in_flight(self) -> int:
-        """Endpoints that are taken and not over."""
-        return self.taken - self.over - self.unfinished
+        """Endpoints that are being looked at."""
+        return self.taken - self.over - self.unfinished - self.waiting
 
 
 def wall_clock() -> float:
@@ -63,15 +71,21 @@ class Engine:
         clock: Callable[[], float] = wall_clock,
         *,
         handshake: bool = True,
+        retries: int = 0,
+        test_injection: bool = False,
     ) -> None:
         self._ask = ask
         self._on_over = on_over
         self._versions = versions
         self._handshake = handshake
+        self._retries = retries
+        self._test_injection = test_injection
         self._most = limits.endpoints or inf
+        self._most_waiting = limits.deferred or inf
         self._schedule: Schedule[tuple[Interview, Question]] = Schedule(limits)
         self._clock = clock
         self._interviews: set[Interview] = set()
+        self._waiting: list[_Waiting] = []  # a heap
         self._changed = trio.Event()
         self._alarm = trio.CancelScope()
         self._nursery: trio.Nursery | None = None
@@ -86,7 +100,7 @@ class Engine:
             nursery.start_soon(self._wake)
             with self._intake:
                 await intake(self)
-            while self._interviews:
+            while self._interviews or self._waiting:
                 await self._changed.wait()
             nursery.cancel_scope.cancel()
         self._give_up()
@@ -95,16 +109,22 @@ class Engine:
         """Take an endpoint; waits while as many as may be are in flight."""
         while len(self._interviews) >= self._most:
             await self._changed.wait()
-        interview = Interview(endpoint, self._versions, handshake=self._handshake)
+        interview = Interview(endpoint, self._versions, handshake=self._handshake, test_injection=self._test_injection)
         self._interviews.add(interview)
         self.tally.taken += 1
         self._queue(interview, interview.begin())
         self._start_due()
 
     def stop(self) -> None:
-        """Begin nothing new: endpoints without a connection are dropped, the others have `GRACE_S` to end."""
+        """Begin nothing new: endpoints without a connection are dropped, the others have `GRACE_S` to end.
+
+        Those that wait for a later look are over: what is known of them is handed over at once.
+        """
         self.stopped = True
         self._intake.cancel()
+        self._wake_up(inf)
+        for interview in [each for each in self._interviews if each.over]:
+            self._finish(interview)
         for interview in [each for each in self._interviews if not each.connections]:
             self._drop(interview)
         self._schedule.keep(lambda job: job[0] in self._interviews)
@@ -130,13 +150,18 @@ class Engine:
         now = trio.current_time()
         while job := self._schedule.pop(now):
             self._nursery.start_soon(self._question, *job)
-        self._alarm.deadline = self._schedule.wake_at()
+        self._alarm.deadline = self._wake_at()
+
+    def _wake_at(self) -> float:
+        return min(self._schedule.wake_at(), self._waiting[0].until if self._waiting else inf)
 
     async def _wake(self) -> None:
-        """Questions that wait for a moment, and not for another's end, start here."""
+        """Questions and looks that wait for a moment, and not for another's end, start here."""
         while True:
-            with trio.CancelScope(deadline=self._schedule.wake_at()) as self._alarm:
+            with trio.CancelScope(deadline=self._wake_at()) as self._alarm:
                 await trio.sleep_forever()
+            for waiting in self._wake_up(trio.current_time()):
+                self._look_again(waiting)
             self._start_due()
 
     async def _question(self, interview: Interview, question: Question) -> None:
@@ -156,23 +181,57 @@ class Engine:
         self._start_due()
 
     def _finish(self, interview: Interview) -> None:
+        """A look is over: so is the interview, unless it is to be looked at again later."""
         if interview in self._interviews:
-            if self._hand_over(interview) or self._hand_over(interview):
-                self._interviews.discard(interview)
-                self.tally.over += 1
-            else:
+            if not self._hand_over(interview) and not self._hand_over(interview):
                 self._drop(interview)
             self._announce()
 
     def _hand_over(self, interview: Interview) -> bool:
-        """Let it become a record. False after a bug of ours: then what it stumbled over is gone, for another try."""
+        """Let it wait, or become a record. False after a bug of ours; what that stumbled over is gone, for another try."""
         try:
-            self._on_over(interview, self._clock())
+            conclusion = conclude(interview)
+            if not self._defer(interview, conclusion):
+                self._on_over(interview, conclusion, self._clock())
+                self.tally.over += 1
         except Exception as error:
             _note_bug(interview, error)
             interview.answers.clear()
+            interview.injection = None
             return False
+        self._interviews.discard(interview)
         return True
+
+    def _defer(self, interview: Interview, conclusion: Conclusion) -> bool:
+        """Let it wait for a later look, where that is worth it and there is room."""
+        look = conclusion.look
+        if self.stopped or interview.error or look is None:
+            return False
+        pause = pause_after(look, len(interview.looks), self._retries)
+        if pause is None:
+            return False
+        if pause.too_long or len(self._waiting) >= self._most_waiting:
+            conclusion.flags.add(Flag.DEFERRED_DROPPED)
+            return False
+        until = trio.current_time() + pause.seconds
+        heapq.heappush(self._waiting, _Waiting(until, self.tally.connections, interview, look, pause))
+        self.tally.waiting += 1
+        return True
+
+    def _wake_up(self, now: float) -> list["_Waiting"]:
+        """Those whose pause is over are in flight again."""
+        woken = []
+        while self._waiting and self._waiting[0].until <= now:
+            woken.append(heapq.heappop(self._waiting))
+            self._interviews.add(woken[-1].interview)
+            self.tally.waiting -= 1
+        return woken
+
+    def _look_again(self, waiting: "_Waiting") -> None:
+        interview = waiting.interview
+        if waiting.pause.interval_s:
+            self._schedule.slow_down(interview.endpoint.address, waiting.pause.interval_s)
+        self._queue(interview, interview.look_again(waiting.look))
 
     def _drop(self, interview: Interview) -> None:
         self._interviews.discard(interview)
@@ -181,6 +240,7 @@ class Engine:
     def _give_up(self) -> None:
         """The time of a stop is over: what is known of an endpoint is written, where anything is."""
         for interview in list(self._interviews):
+            interview.fall_back()
             if interview.answers:
                 self._finish(interview)
             else:
@@ -189,6 +249,17 @@ class Engine:
     def _announce(self) -> None:
         self._changed.set()
         self._changed = trio.Event()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Waiting:
+    """An interview that waits for its next look."""
+
+    until: float
+    tie: int  # no two of one moment are compared any further
+    interview: Interview = field(compare=False)
+    look: Look = field(compare=False)
+    pause: Pause = field(compare=False)
 
 
 def _note_bug(interview: Interview, error: Exception) -> None:

@@ -12,16 +12,29 @@ from enum import StrEnum
 
 from scanner.conclusion import FIRM_REFUSALS, Conclusion, Status
 from scanner.outcome import Flag, Verdict
-from scanner.starttls.result import Capabilities, Inside, StartTls
+from scanner.starttls.injection import InjectionResult
+from scanner.starttls.result import Capabilities, Inside, StartTls, upper
 from scanner.tls.certificate import Certificate
 from scanner.tls.names import Version
+from scanner.trust import Verified
 from scanner.versions import Known
-from targets.services import Mode, Service
+from targets.services import Protocol, Service
 
 EXPIRES_SOON = timedelta(days=14)
 WEAK_KEY_BITS = {"RSA": 2048, "DSA": 2048, "EC": 224}  # RFC 9325 §4.5
 
-_KEYWORDS = {"STARTTLS", "STLS"}
+# What must not be listed inside TLS, where the protocol says so: RFC 3207 §4.2, RFC 9051 §6.2.1, RFC 2595 §4, RFC 5804
+# §2.2, RFC 4642 §2.1, RFC 6120 §5.4.3.3. A root DSE, or FTP's FEAT, tells what the server knows, in TLS too.
+_NOT_INSIDE = {
+    Protocol.SMTP: "STARTTLS",
+    Protocol.LMTP: "STARTTLS",
+    Protocol.IMAP: "STARTTLS",
+    Protocol.POP3: "STLS",
+    Protocol.SIEVE: "STARTTLS",
+    Protocol.NNTP: "STARTTLS",
+    Protocol.XMPP_CLIENT: "STARTTLS",
+    Protocol.XMPP_SERVER: "STARTTLS",
+}
 _CLEARTEXT_MECHANISMS = {"PLAIN", "LOGIN"}
 # Firewalls overwrite what they do not like: Cisco's "fixup" turns 250-STARTTLS into 250-XXXXXXXA.
 _MASKED = re.compile(r"X{4,}[A-Z]?")
@@ -140,7 +153,7 @@ FINDINGS: dict[str, Finding] = {
             Severity.HIGH,
             "RFC 2595 §3.2, RFC 8314 §4.1",
             "A login with a password in the clear is possible before TLS.",
-            "Disable plaintext login before TLS (IMAP: LOGINDISABLED; POP3: no USER).",
+            "Disable plaintext login before TLS (IMAP: LOGINDISABLED; POP3: no USER; NNTP: no AUTHINFO USER).",
         ),
         Finding(
             "preauth",
@@ -155,6 +168,13 @@ FINDINGS: dict[str, Finding] = {
             "RFC 7457 §2.2",
             "Bytes came between the go-ahead and TLS; programs that take them for encrypted ones can be lied to.",
             "Have the server, or what stands before it, send nothing behind its go-ahead.",
+        ),
+        Finding(
+            "command-injection",
+            Severity.HIGH,
+            "RFC 7457 §2.2, CVE-2011-0411",
+            "A command sent in plaintext behind STARTTLS is run inside TLS: attackers put theirs before the user's.",
+            "Update the server, or the TLS proxy before it; it must forget at the upgrade what it had read ahead.",
         ),
         Finding(
             "wrong-mode-port",
@@ -176,6 +196,22 @@ FINDINGS: dict[str, Finding] = {
             "RFC 5280 §4.1.2.5",
             "The certificate is not valid now.",
             "Renew it, and see why that did not happen by itself.",
+        ),
+        Finding(
+            "certificate-not-trusted",
+            Severity.MEDIUM,
+            "RFC 5280 §6.1",
+            "No path leads from the certificate to a root that is trusted: mail programs warn of it or refuse it, and"
+            " mail servers do that are told to by MTA-STS.",
+            "Get a certificate from an authority that your clients know, and send the intermediates with it.",
+        ),
+        Finding(
+            "certificate-host-mismatch",
+            Severity.MEDIUM,
+            "RFC 9525 §6",
+            "The certificate does not name the host: mail programs warn of it or refuse it, and mail servers do that"
+            " are told to by MTA-STS.",
+            "Get a certificate with every name that clients use in its subjectAltName.",
         ),
         Finding(
             "certificate-expires-soon",
@@ -203,13 +239,19 @@ _VERSION_FINDINGS = {
 
 
 def findings_of(
-    service: Service, conclusion: Conclusion, inside: Inside | None, certificate: Certificate | None, now: datetime
+    service: Service,
+    conclusion: Conclusion,
+    inside: Inside | None,
+    certificate: Certificate | None,
+    verified: Verified | None,
+    now: datetime,
 ) -> list[Finding]:
     """The findings of an endpoint, each once, in the order of the table."""
     raised = {
         *_of_versions(conclusion),
         *_of_starttls(service, conclusion, inside),
         *_of_certificate(certificate, now),
+        *_of_verification(verified),
     }
     return [row for row in FINDINGS.values() if row.id in raised]
 
@@ -232,6 +274,8 @@ def _of_starttls(service: Service, conclusion: Conclusion, inside: Inside | None
     mismatch = result.hint if result else error.hint if error else None
     if conclusion.status is Status.MISMATCH and mismatch:
         yield "wrong-mode-port"
+    if inside and inside.capabilities and _NOT_INSIDE.get(service.protocol) in _words(inside.capabilities):
+        yield "starttls-readvertised"
     if result is None:
         return
     if result.code == "PREAUTH":
@@ -246,20 +290,32 @@ def _of_starttls(service: Service, conclusion: Conclusion, inside: Inside | None
         yield "starttls-broken"
     if conclusion.early and Flag.WHITESPACE_AFTER_PROCEED not in conclusion.flags:
         yield "response-injection"
-    if service.mode is Mode.STARTTLS:
-        yield from _of_capabilities(result, inside)
+    if conclusion.injection and conclusion.injection.result is InjectionResult.VULNERABLE:
+        yield "command-injection"
+    if result.before and result.code != "PREAUTH":  # whoever is logged in can log in no more
+        yield from _of_capabilities(service.protocol, result, result.before)
 
 
-def _of_capabilities(result: StartTls, inside: Inside | None) -> Iterator[str]:
-    before = result.before
-    if before and not _KEYWORDS & _words(before) and any(map(_MASKED.fullmatch, _words(before))):
+def _of_capabilities(protocol: Protocol, result: StartTls, before: Capabilities) -> Iterator[str]:
+    if result.advertised is False and any(map(_MASKED.fullmatch, _words(before))):
         yield "starttls-stripping-suspected"
-    if before and _CLEARTEXT_MECHANISMS & set(before.auth):
+    if _CLEARTEXT_MECHANISMS & set(before.auth):
         yield "auth-before-tls"
-    if before and (before.login_disabled is False or "USER" in _words(before)):
+    if _takes_a_password(protocol, before):
         yield "login-not-disabled"
-    if inside and inside.capabilities and _KEYWORDS & _words(inside.capabilities):
-        yield "starttls-readvertised"
+
+
+def _takes_a_password(protocol: Protocol, before: Capabilities) -> bool:
+    """Is a login that is no SASL offered? FTP and LDAP have one, and do not tell; nobody tries."""
+    match protocol:
+        case Protocol.IMAP:
+            return before.login_disabled is False
+        case Protocol.POP3:
+            return "USER" in _words(before)
+        case Protocol.NNTP:
+            return "USER" in before.auth  # AUTHINFO USER (RFC 4643 §2.3)
+        case _:
+            return False
 
 
 def _of_certificate(certificate: Certificate | None, now: datetime) -> Iterator[str]:
@@ -274,6 +330,14 @@ def _of_certificate(certificate: Certificate | None, now: datetime) -> Iterator[
         yield "certificate-weak-key"
 
 
+def _of_verification(verified: Verified | None) -> Iterator[str]:
+    """Its time is told above: there `certificate-expires-soon` gives way to it."""
+    if verified and verified.trusted is False:
+        yield "certificate-not-trusted"
+    if verified and verified.name_matches is False:
+        yield "certificate-host-mismatch"
+
+
 def _words(capabilities: Capabilities) -> set[str]:
     """The first word of each, in capitals."""
-    return {line.split(maxsplit=1)[0].upper() for line in capabilities.capabilities}
+    return {upper(line.split(maxsplit=1)[0]) for line in capabilities.capabilities if line.strip()}

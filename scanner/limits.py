@@ -32,15 +32,17 @@ class Limits:
     rate: float = 1_000
     per_address: int = 1
     per_address_rate: float = 1
+    deferred: int = 50_000  # endpoints that wait for a later look
 
 
 class _Lane(Generic[Job]):
     """What waits for one address."""
 
-    __slots__ = ("active", "address", "begun", "not_before", "queued", "waiting")
+    __slots__ = ("active", "address", "begun", "interval_s", "not_before", "queued", "waiting")
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, interval_s: float) -> None:
         self.address = address
+        self.interval_s = interval_s
         self.waiting: deque[Job] = deque()
         self.begun = 0  # how many at its front belong to what was begun already
         self.active = 0
@@ -68,13 +70,18 @@ class Schedule(Generic[Job]):
         """Queue a job for an address. One that goes on with what was `begun` goes before all that is new."""
         lane = self._lanes.get(address)
         if lane is None:
-            lane = self._lanes[address] = _Lane(address)
+            lane = self._lanes[address] = _Lane(address, self._pause_s)
         if begun:
             lane.waiting.insert(lane.begun, job)
             lane.begun += 1
         else:
             lane.waiting.append(job)
         self._settle(lane, now)
+
+    def slow_down(self, address: str, interval_s: float) -> None:
+        """Leave at least so many seconds between connections to an address, for as long as something waits for it."""
+        lane = self._lanes.setdefault(address, _Lane(address, self._pause_s))
+        lane.interval_s = max(lane.interval_s, interval_s)
 
     def pop(self, now: float) -> Job | None:
         """A job that may start now, with its permits; None if there is none. Give them back with `done`."""
@@ -85,7 +92,7 @@ class Schedule(Generic[Job]):
         lane = ready.popleft()
         lane.queued = False
         lane.active += 1
-        lane.not_before = now + self._pause_s
+        lane.not_before = now + lane.interval_s
         self.in_flight += 1
         self._next_start = max(self._next_start, now) + self._interval_s
         job = lane.waiting.popleft()

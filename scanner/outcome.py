@@ -57,6 +57,7 @@ class Flag(StrEnum):
     WHITESPACE_AFTER_PROCEED = "whitespace_after_proceed"
     CAPABILITIES_MISSING_INSIDE = "capabilities_missing_inside"
     THROTTLED = "throttled"
+    DEFERRED_DROPPED = "deferred_dropped"
 
 
 @dataclass(frozen=True, slots=True)

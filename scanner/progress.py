@@ -42,18 +42,19 @@ async def _live(tally: Tally, summary: Summary, total: int | None) -> None:
         SpinnerColumn(),
         TextColumn("{task.completed:,.0f} done"),
         BarColumn(bar_width=24),
-        TextColumn("{task.fields[in_flight]:,} in flight"),
+        TextColumn("{task.fields[in_flight]:,} in flight, {task.fields[waiting]:,} waiting"),
         _Speed(),
         TextColumn("{task.fields[verdicts]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True) as progress:
-        task = progress.add_task("", total=total, in_flight=0, verdicts="")
+        task = progress.add_task("", total=total, in_flight=0, waiting=0, verdicts="")
         while True:
             progress.update(
                 task,
                 completed=tally.over,
                 in_flight=tally.in_flight,
+                waiting=tally.waiting,
                 verdicts=" ".join(f"{status} {count:,}" for status, count in summary.statuses.most_common()),
             )
             progress.refresh()
@@ -67,4 +68,5 @@ async def _lines(tally: Tally, summary: Summary, total: int | None) -> None:
         rate = (tally.over - before) / LINE_EVERY_S
         before = tally.over
         left = {"seconds_left": round((total - tally.over) / rate)} if total is not None and rate else {}
-        log.info("progress", done=tally.over, in_flight=tally.in_flight, per_second=rate, **summary.statuses, **left)
+        now = {"done": tally.over, "in_flight": tally.in_flight, "waiting": tally.waiting, "per_second": rate}
+        log.info("progress", **now, **summary.statuses, **left)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from scanner.outcome import Outcome
+from scanner.starttls.injection import Injection
 from scanner.starttls.result import Inside, StartTls
 from scanner.tls.exchange import HelloAnswer
 from scanner.tls.handshake import Handshake
@@ -18,10 +19,25 @@ class OfferVersion:
 
 @dataclass(frozen=True, slots=True)
 class Negotiate:
-    """Make one full handshake, and ask for the capabilities inside."""
+    """Make one full handshake, and ask for the capabilities inside.
+
+    `inquiring`: on the way there, ask whether TLS is required, where that takes a command more.
+    """
+
+    inquiring: bool = field(default=True, compare=False)
 
 
-Question = OfferVersion | Negotiate
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """Begin with a ClientHello where plaintext is due. No dialogue comes before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class InjectCommand:
+    """Send a harmless command behind the upgrade command, and find out inside TLS whether it was run there."""
+
+
+Question = OfferVersion | Negotiate | Knock | InjectCommand
 
 
 @dataclass(slots=True)
@@ -36,4 +52,5 @@ class Answer:
     hello: HelloAnswer | None = None
     handshake: Handshake | None = None
     inside: Inside | None = None
+    injection: Injection | None = None
     timings_ms: dict[str, int] = field(default_factory=dict)

@@ -9,12 +9,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from scanner.conclusion import Conclusion, Status, conclude
+from scanner.clients import Clients, clients_of
+from scanner.conclusion import Conclusion
 from scanner.findings import Finding, findings_of
 from scanner.interview import Interview
-from scanner.outcome import Outcome, Stage, Verdict
+from scanner.looks import Look
+from scanner.outcome import Outcome
 from scanner.question import Answer
-from scanner.starttls.result import Capabilities, StartTls
+from scanner.starttls.injection import Injection
+from scanner.starttls.result import Capabilities
 from scanner.tls.certificate import Certificate, read_certificate, sha256
 from scanner.tls.exchange import HelloAnswer
 from scanner.tls.handshake import Handshake
@@ -29,6 +32,7 @@ from scanner.tls.names import (
     sslv2_cipher_name,
     version_of_code,
 )
+from scanner.trust import TrustStore, Verified, Verifier
 from scanner.versions import VersionVerdict, negotiation
 from scanner.wire_text import printable
 from targets.target import Endpoint, Origin, Rejection
@@ -54,9 +58,10 @@ def timestamp(seconds: float) -> str:
 class Recorder:
     """Makes the records of one run."""
 
-    def __init__(self, run_id: str, *, der: bool = False) -> None:
+    def __init__(self, run_id: str, *, der: bool = False, trust: TrustStore | None = None) -> None:
         self.run_id = run_id
         self.der = der
+        self._verifier = Verifier(trust)
 
     def run(self, event: str, now: float, facts: Mapping[str, Any]) -> Record:
         """The first or the last line of a run."""
@@ -73,20 +78,21 @@ class Recorder:
             "count": rejection.count,
         }
 
-    def endpoint(self, interview: Interview, ended: float) -> Record:
+    def endpoint(self, interview: Interview, conclusion: Conclusion, ended: float) -> Record:
         """The one record of an endpoint."""
-        conclusion = conclude(interview)
-        return self._endpoint(interview, conclusion, ended)
-
-    def _endpoint(self, interview: Interview, conclusion: Conclusion, ended: float) -> Record:
         answers = interview.answers
-        started = min((answer.started for answer in answers), default=ended)
+        looks = [*interview.looks, *filter(None, [conclusion.look])]
+        started = min([*(answer.started for answer in answers), *(look.started for look in looks)], default=ended)
         negotiated = negotiation(answers)
         chain = negotiated.handshake.chain if negotiated and negotiated.handshake else ()
         certificate = read_certificate(chain[0]) if chain else None
         moment = datetime.fromtimestamp(ended, UTC)
+        verified: Verified | None = None
+        if certificate:
+            host, address = interview.endpoint.host, interview.endpoint.address
+            verified = self._verifier.verify(chain, certificate, host, address, moment)
         inside = negotiated.inside if negotiated else None
-        findings = findings_of(interview.endpoint.service, conclusion, inside, certificate, moment)
+        findings = findings_of(interview.endpoint.service, conclusion, inside, certificate, verified, moment)
         return {
             **self._head("endpoint"),
             **_identity(interview.endpoint),
@@ -94,11 +100,12 @@ class Recorder:
             "starttls": _starttls(conclusion, negotiated),
             "versions": _versions(conclusion),
             "tls": self._tls(conclusion, negotiated, chain),
-            "certificate": self._certificate(certificate, chain[0], moment) if certificate else None,
+            "certificate": self._certificate(certificate, verified, chain[0]) if certificate and verified else None,
             "findings": None if interview.error else [_finding(each) for each in findings],
-            "clients": None,
+            "clients": _clients(clients_of(interview.endpoint.service, conclusion, negotiated, verified)),
+            "injection": _injection(conclusion.injection) if conclusion.injection else None,
             "flags": sorted(conclusion.flags),
-            "looks": [_look(answers[0], conclusion)] if answers else [],
+            "looks": [_look(look) for look in looks],
             "connections": max(interview.connections, len(answers)),
             "started": timestamp(started),
             "duration_ms": max(0, round((ended - started) * 1000)),
@@ -125,7 +132,7 @@ class Recorder:
             "error": _error(conclusion.error) if conclusion.error else None,
         }
 
-    def _certificate(self, certificate: Certificate, der: bytes, now: datetime) -> Record:
+    def _certificate(self, certificate: Certificate, verified: Verified, der: bytes) -> Record:
         return {
             "sha256": certificate.sha256,
             "spki_sha256": certificate.spki_sha256,
@@ -140,11 +147,11 @@ class Recorder:
             "signature": certificate.signature,
             "signature_oid": certificate.signature_oid,
             "self_signed": certificate.self_signed,
-            "time_valid": certificate.valid_at(now),
-            "trusted": None,
-            "trust_error": None,
-            "name_matches": None,
-            "results": None,
+            "time_valid": verified.time_valid,
+            "trusted": verified.trusted,
+            "trust_error": verified.trust_error,
+            "name_matches": verified.name_matches,
+            "results": verified.results,
             "parse_error": certificate.parse_error,
             **({"der": base64.b64encode(der).decode()} if self.der else {}),
         }
@@ -249,6 +256,30 @@ def _finding(finding: Finding) -> Record:
     return {"id": finding.id, "severity": finding.severity, "reference": finding.reference}
 
 
+def _clients(clients: Clients | None) -> Record | None:
+    if clients is None:
+        return None
+    return {
+        "none": clients.none,
+        "starttls_if_available": clients.starttls_if_available,
+        "starttls": clients.starttls,
+        "ssl_tls": clients.ssl_tls,
+    }
+
+
+def _injection(injection: Injection) -> Record:
+    return {
+        "result": injection.result,
+        "verdict": injection.verdict,
+        "stage": injection.stage,
+        "cause": injection.cause,
+        "alert": injection.alert,
+        "code": injection.code,
+        "text": injection.text,
+        "early_bytes": printable(injection.early) if injection.early else None,
+    }
+
+
 def _error(error: Outcome) -> Record:
     return {
         "verdict": error.verdict,
@@ -260,23 +291,15 @@ def _error(error: Outcome) -> Record:
     }
 
 
-def _look(first: Answer, conclusion: Conclusion) -> Record:
-    """The one look that there was."""
-    result = conclusion.starttls or _implicit_look(conclusion)
+def _look(look: Look) -> Record:
     return {
-        "started": timestamp(first.started),
-        "verdict": result.verdict,
-        "stage": result.stage,
-        "cause": result.cause,
-        "code": result.code,
-        "text": result.text,
+        "started": timestamp(look.started),
+        "verdict": look.verdict,
+        "stage": look.stage,
+        "cause": look.cause,
+        "code": look.code,
+        "text": look.text,
     }
-
-
-def _implicit_look(conclusion: Conclusion) -> StartTls:
-    if conclusion.status is Status.TLS or conclusion.error is None:
-        return StartTls(Verdict.OK, Stage.TLS)
-    return StartTls(conclusion.error.verdict, conclusion.error.stage, conclusion.error.cause)
 
 
 def _key(certificate: Certificate) -> Record | None:

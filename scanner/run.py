@@ -20,7 +20,8 @@ import trio
 from OpenSSL import SSL
 
 from scanner import __version__
-from scanner.config import Config
+from scanner.conclusion import Conclusion
+from scanner.config import Config, shown_path
 from scanner.connection import Connection, dial, source_addresses
 from scanner.descriptors import fit_to_descriptors
 from scanner.engine import GRACE_S, Engine, wall_clock
@@ -30,6 +31,7 @@ from scanner.question import Answer
 from scanner.record import Recorder, new_run_id
 from scanner.sink import OutputClosed, Sink
 from scanner.summary import Summary
+from scanner.trust import TrustStore
 from targets.exclude import Exclusions
 from targets.expand import Expander
 from targets.lines import InputError
@@ -54,7 +56,7 @@ class ExitCode(IntEnum):
 class Run:
     """A run in progress."""
 
-    def __init__(self, config: Config, descriptor: int) -> None:
+    def __init__(self, config: Config, descriptor: int, trust: TrustStore | None = None) -> None:
         limits, max_resolving = fit_to_descriptors(config.limits)
         self.config = replace(config, limits=limits)
         self.summary = Summary()
@@ -64,9 +66,18 @@ class Run:
             config.services, expander, targets=config.targets, inputs=config.inputs, max_resolving=max_resolving
         )
         self._sink = Sink(descriptor)
-        self._engine = Engine(self._ask, self._over, config.versions, self.config.limits, handshake=config.handshake)
+        self._engine = Engine(
+            self._ask,
+            self._over,
+            config.versions,
+            self.config.limits,
+            handshake=config.handshake,
+            retries=config.retries,
+            test_injection=config.test_injection,
+        )
         self._started = wall_clock()
-        self._recorder = Recorder(new_run_id(self._started), der=config.der)
+        self._trust = trust
+        self._recorder = Recorder(new_run_id(self._started), der=config.der, trust=trust)
         self._unusable = False
         self._ended = False
 
@@ -123,8 +134,8 @@ class Run:
     async def _ask(self, endpoint: Endpoint, answer: Answer) -> None:
         await Connection(endpoint, answer, self.config.timeouts, self.config.hello_name).ask(dial)
 
-    def _over(self, interview: Interview, ended: float) -> None:
-        record = self._recorder.endpoint(interview, ended)
+    def _over(self, interview: Interview, conclusion: Conclusion, ended: float) -> None:
+        record = self._recorder.endpoint(interview, conclusion, ended)
         self._sink.put(record)
         self.summary.note_endpoint(record)
 
@@ -150,6 +161,7 @@ class Run:
             "tlsweep": __version__,
             "tls_library": SSL.OpenSSL_version(SSL.OPENSSL_VERSION).decode(),
             "settings": self.config.settings(),
+            "trust_store": _shown_store(self._trust) if self._trust else None,
             "resolvers": resolvers,
             "source_addresses": source_addresses(),
             "hello_name": self.config.hello_name,
@@ -178,3 +190,7 @@ class Run:
             "connections": tally.connections,
             "duration_s": round(wall_clock() - self._started, 3),
         }
+
+
+def _shown_store(store: TrustStore) -> dict[str, Any]:
+    return {"sources": [shown_path(source) for source in store.sources], "certificates": len(store.anchors)}

@@ -19,6 +19,10 @@ KINDS = {kind["$ref"].rpartition("/")[2] for kind in SCHEMA["oneOf"]}
 
 _FORMATS = Draft202012Validator.FORMAT_CHECKER
 _VALIDATOR = Draft202012Validator(SCHEMA, format_checker=_FORMATS)
+_OF_KIND = {  # what is of no other kind by its type and event need not be tried as one: it takes half the time
+    kind: Draft202012Validator({**SCHEMA, "oneOf": [{"$ref": f"#/$defs/{kind}"}]}, format_checker=_FORMATS)
+    for kind in KINDS
+}
 
 
 class InvalidRecordError(AssertionError):
@@ -27,15 +31,19 @@ class InvalidRecordError(AssertionError):
 
 def validate(record: dict[str, Any]) -> None:
     """Raise InvalidRecordError unless this record, read back from JSON, keeps to the schema."""
-    if not _VALIDATOR.is_valid(record):
+    if not _validator_of(record).is_valid(record):
         raise InvalidRecordError(f"{_why(record)}\n{json.dumps(record)}")
+
+
+def _validator_of(record: dict[str, Any]) -> Draft202012Validator:
+    """That of its own kind; of all, where it is of none."""
+    kind = "_".join(str(word) for word in (record.get("type"), record.get("event")) if word is not None)
+    return _OF_KIND.get(kind, _VALIDATOR)
 
 
 def _why(record: dict[str, Any]) -> str:
     """What is wrong with it as a record of its own kind; that it is none of the others goes without saying."""
-    kind = "_".join(filter(None, (record.get("type"), record.get("event"))))
-    schema = {**SCHEMA, "oneOf": [{"$ref": f"#/$defs/{kind}"}]} if kind in KINDS else SCHEMA
-    error = best_match(Draft202012Validator(schema, format_checker=_FORMATS).iter_errors(record))
+    error = best_match(_validator_of(record).iter_errors(record))
     return f"{error.json_path}: {error.message}" if error else "it is of no kind"
 
 

@@ -46,15 +46,18 @@ async def _demo() -> int:
             ]
             absent = "gone.example,127.71.0.9,9,https"
             targets.write_text("\n".join(["host,address,port,service", *lines, absent]) + "\n")
-            unlimited = ["--rate", "0", "--per-address", "0", "--per-address-rate", "0"]
-            command = ["scan", "--input", str(targets), "--output", str(OUTPUT), "--allow", "127.0.0.0/8", *unlimited]
+            unlimited = ["--rate", "0", "--per-address", "0", "--per-address-rate", "0", "--retries", "0"]
+            trust = ["--trust", str(Path(directory) / "authority.pem")]
+            files = ["--input", str(targets), "--output", str(OUTPUT)]
+            command = ["scan", *files, "--allow", "127.0.0.0/8", *trust, *unlimited]
             print(f"$ tlsweep {' '.join(command)}", flush=True)
             return (await trio.run_process([str(TLSWEEP), *command], check=False)).returncode
 
 
 def _fleet(directory: Path) -> Iterator[Row]:
     authority = trustme.CA()
-    good = authority.issue_cert("*.example")
+    authority.cert_pem.write_to_path(directory / "authority.pem")
+    good = authority.issue_cert("modern.example", "newest.example", "broken.example", "confused.example")
     expired = authority.issue_cert("old.example", not_after=datetime.now(UTC) - timedelta(days=3))
     modern = _context(good, directory / "modern.pem", ssl.TLSVersion.TLSv1_2)
     old = _context(expired, directory / "old.pem", ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_2)
@@ -130,7 +133,8 @@ def _result(record: dict[str, Any]) -> str:
 def _certificate(certificate: dict[str, Any] | None) -> str:
     if certificate is None:
         return ""
-    return "valid" if certificate["time_valid"] else "[red]expired[/red]"
+    failed = " ".join(result.removeprefix("certificate-") for result in certificate["results"])
+    return f"[red]{failed}[/red]" if failed else "valid"
 
 
 if __name__ == "__main__":

@@ -30,9 +30,10 @@ ROOMS = (
     Room(("scanner.dialogue",), PURE),
     Room(("scanner.starttls.*",), PURE),
     Room(("scanner.tls.*",), PURE),
-    Room(("scanner.question", "scanner.interview"), PURE),
-    Room(("scanner.versions", "scanner.conclusion", "scanner.findings", "scanner.record", "scanner.summary"), PURE),
-    Room(("scanner.connection", "scanner.descriptors", "scanner.engine", "scanner.sink"), IO),
+    Room(("scanner.looks", "scanner.question", "scanner.interview"), PURE),
+    Room(("scanner.versions", "scanner.conclusion", "scanner.trust"), PURE),
+    Room(("scanner.clients", "scanner.findings", "scanner.record", "scanner.summary"), PURE),
+    Room(("scanner.connection", "scanner.descriptors", "scanner.engine", "scanner.sink", "scanner.trust_store"), IO),
     Room(("scanner.config",), PURE),  # its timeouts are the connection's
     Room(("scanner.progress",), IO),
     Room(("scanner.run",), IO),

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from scanner.dialogue import Send
 from scanner.starttls import (
     amqp,
     ftp,
@@ -21,9 +22,18 @@ from scanner.starttls import (
     telnet,
     xmpp,
 )
+from scanner.starttls.injection import Proof
 from scanner.starttls.result import Names, Upgrade, Within
 
 WithinMaker = Callable[[Names, bool], Within]  # the flag: does the server greet inside TLS (implicit mode)?
+
+
+@dataclass(frozen=True, slots=True)
+class InjectionTest:
+    """How a protocol is tested for command injection: what goes out behind the upgrade command, and what proves it."""
+
+    injected: bytes
+    proof: Callable[[Names], Proof]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +44,12 @@ class Spoken:
     within: WithinMaker | None = None
     farewell: bytes = b""
     framing: type[mssql.Framing] | None = None  # where a TLS handshake is not bare on the wire
+    injection: InjectionTest | None = None
+
+    @property
+    def client_begins(self) -> bool:
+        """Is nothing to be heard before the client has spoken?"""
+        return isinstance(self.upgrade(Names("client", "server")).next_action(), Send)
 
 
 SPOKEN: dict[str, Spoken] = {
@@ -41,15 +57,31 @@ SPOKEN: dict[str, Spoken] = {
         lambda names: smtp.Smtp(names.ours),
         lambda names, greeting: smtp.SmtpInside(names.ours, greeting=greeting),
         smtp.FAREWELL,
+        injection=InjectionTest(smtp.INJECTED, lambda names: smtp.SmtpProof(names.ours)),
     ),
-    "imap": Spoken(lambda _: imap.Imap(), lambda _, greeting: imap.ImapInside(greeting=greeting), imap.FAREWELL),
-    "pop3": Spoken(lambda _: pop3.Pop3(), lambda _, greeting: pop3.Pop3Inside(greeting=greeting), pop3.FAREWELL),
+    "imap": Spoken(
+        lambda _: imap.Imap(),
+        lambda _, greeting: imap.ImapInside(greeting=greeting),
+        imap.FAREWELL,
+        injection=InjectionTest(imap.INJECTED, lambda _: imap.ImapProof()),
+    ),
+    "pop3": Spoken(
+        lambda _: pop3.Pop3(),
+        lambda _, greeting: pop3.Pop3Inside(greeting=greeting),
+        pop3.FAREWELL,
+        injection=InjectionTest(pop3.INJECTED, lambda _: pop3.Pop3Proof()),
+    ),
     "lmtp": Spoken(
         lambda names: lmtp.Lmtp(names.ours),
         lambda names, greeting: lmtp.LmtpInside(names.ours, greeting=greeting),
         smtp.FAREWELL,
     ),
-    "sieve": Spoken(lambda _: sieve.Sieve(), lambda _, greeting: sieve.SieveInside(), sieve.FAREWELL),
+    "sieve": Spoken(
+        lambda _: sieve.Sieve(),
+        lambda _, greeting: sieve.SieveInside(),
+        sieve.FAREWELL,
+        injection=InjectionTest(sieve.INJECTED, lambda _: sieve.SieveProof()),
+    ),
     "ftp": Spoken(lambda _: ftp.Ftp(), lambda _, greeting: ftp.FtpInside(greeting=greeting), ftp.FAREWELL),
     "nntp": Spoken(lambda _: nntp.Nntp(), lambda _, greeting: nntp.NntpInside(greeting=greeting), nntp.FAREWELL),
     "rdp": Spoken(lambda _: rdp.Rdp()),

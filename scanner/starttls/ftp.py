@@ -25,7 +25,7 @@ MAX_DELAYS = 8  # replies 120 before the greeting
 
 _FIRST_LINE = re.compile(rb"([1-5]\d\d)(?:([ -])(.*))?", re.DOTALL)
 _GREETING = re.compile(rb"(?!20[01])[1-5]\d\d(?:[ -]|$)")  # 200 and 201 are how NNTP greets
-_SMTP_GREETING = re.compile(rb"\bESMTP\b")  # says 220 too, and takes AUTH for SASL
+_MAIL_GREETING = re.compile(rb"\b(?:E(SMTP)|(LMTP))\b")  # they say 220 too, and take AUTH for SASL
 _ABOUT_TLS = re.compile(rb"\b(?:TLS|SSL|FTPS|AUTH|encrypt\w*)\b", re.IGNORECASE)
 _UNKNOWN = {500, 502}  # RFC 959 §5.4
 _POLICY_CODES = {530, 534}
@@ -96,8 +96,8 @@ class Ftp(FtpTalk[StartTls], Upgrade):
             raise Violation("not a greeting", b"%d %s" % (greeting.code, greeting.text))
         if greeting.code != 220:
             return self.result(_session_refusal(greeting))
-        if _SMTP_GREETING.search(greeting.lines[0]):
-            return self.result(Verdict.PROTOCOL_MISMATCH, hint="smtp")
+        if mail := _MAIL_GREETING.search(greeting.lines[0]):
+            return self.result(Verdict.PROTOCOL_MISMATCH, hint="smtp" if mail[1] else "lmtp")
         self.stage = Stage.CAPABILITIES
         features = yield from self.feat()
         if 400 <= features.code < 500:
@@ -140,7 +140,9 @@ class Ftp(FtpTalk[StartTls], Upgrade):
         if reply.code in _UNKNOWN and not self.advertised:
             return Verdict.NOT_OFFERED
         if reply.code == 530 and self.advertised is False:
-            return Verdict.NOT_OFFERED  # vsftpd without TLS: it says "log in first" to all that it does not know
+            # No policy about TLS: vsftpd says "log in first" to all that it does not know, be it AUTH TLS (with
+            # ssl_enable=NO) or NOSUCH, and Pure-FTPd to NOSUCH too. Their lists are whole, and lack AUTH.
+            return Verdict.NOT_OFFERED
         return Verdict.REFUSED_POLICY if reply.code in _POLICY_CODES else Verdict.REFUSED_PERMANENT
 
 

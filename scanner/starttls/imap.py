@@ -10,8 +10,9 @@ import re
 from dataclasses import dataclass
 from typing import TypeVar
 
-from scanner.dialogue import LimitExceeded, Script, Stop, Violation, WireEnded
+from scanner.dialogue import LimitExceeded, Script, Send, Stop, Violation, WireEnded
 from scanner.outcome import Stage, Verdict
+from scanner.starttls.injection import Injection, Proof
 from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, upper
 from scanner.starttls.words import speaks_of_too_many
 from scanner.wire_text import printable
@@ -19,6 +20,8 @@ from scanner.wire_text import printable
 T = TypeVar("T")
 
 FAREWELL = b"t9 LOGOUT\r\n"
+REAL_TAG, INJECTED_TAG = b"t3", b"x1"
+INJECTED = INJECTED_TAG + b" NOOP\r\n"
 MAX_RESPONSES = 256  # untagged ones before the tagged one
 MAX_LITERAL_BYTES = 65_536
 
@@ -45,6 +48,7 @@ class ImapTalk(Conversation[T]):
     def __init__(self) -> None:
         super().__init__()
         self.known: Capabilities | None = None  # the last list that came, from wherever
+        self.preauth: Response | None = None  # logged in already, which rules STARTTLS out (RFC 9051 §6.2.1)
 
     def read_response(self) -> Script[Response]:
         """One response, with its literals (RFC 9051 §7)."""
@@ -52,6 +56,7 @@ class ImapTalk(Conversation[T]):
         pieces = [line]
         while literal := _LITERAL.search(line):
             if int(literal[1]) > MAX_LITERAL_BYTES:
+                self.text = self.text or printable(line)  # a greeting; and not what else has come by now
                 raise LimitExceeded
             data = yield from self.read_exactly(int(literal[1]))
             line = yield from self.read_line()
@@ -64,6 +69,8 @@ class ImapTalk(Conversation[T]):
         response = Response(tag, status[1].decode().upper() if status else None, rest)
         if response.status:
             self.remember(response.status, whole)
+        if response.status == "PREAUTH" and tag == b"*":
+            self.preauth = response  # mostly the greeting; Courier puts an alert before it
         self._learn(_CAPABILITY_CODE.match(rest) if status else _CAPABILITY_DATA.fullmatch(rest))
         return response
 
@@ -74,9 +81,9 @@ class ImapTalk(Conversation[T]):
             raise Violation("not a greeting", greeting.tag + b" " + greeting.text)
         return greeting
 
-    def command(self, tag: bytes, command: bytes) -> Script[Response]:
+    def command(self, tag: bytes, command: bytes, injected: bytes = b"") -> Script[Response]:
         """Send a command; its tagged response, or the BYE that comes instead."""
-        yield from self.say(tag + b" " + command + b"\r\n")
+        yield from self.say(tag + b" " + command + b"\r\n" + injected)
         goodbye: Response | None = None
         for _ in range(MAX_RESPONSES):
             try:
@@ -109,12 +116,9 @@ class ImapTalk(Conversation[T]):
 class Imap(ImapTalk[StartTls], Upgrade):
     """From the greeting to the go-ahead."""
 
-    preauth: Response | None = None  # a greeting that rules STARTTLS out: logged in already (RFC 9051 §6.2.1)
-
     def script(self) -> Script[StartTls]:
         """See the diagram at the head of the module."""
         greeting = yield from self.read_greeting()
-        self.preauth = greeting if greeting.status == "PREAUTH" else None
         self._note()
         if greeting.status == "BYE":
             return self.result(_bye_verdict(greeting))
@@ -132,7 +136,7 @@ class Imap(ImapTalk[StartTls], Upgrade):
         if self.advertised is False:
             return self.result(Verdict.NOT_OFFERED)
         self.stage = Stage.REPLY
-        return self.result(self._verdict((yield from self.command(b"t2", b"STARTTLS"))))
+        return self.result(self._verdict((yield from self.command(b"t2", b"STARTTLS", self.injected))))
 
     def stopped(self, stop: Stop) -> StartTls:
         """After PREAUTH, how the wire ends does not matter any more."""
@@ -180,6 +184,30 @@ class ImapInside(ImapTalk[Inside], Within):
             return Inside(self.known)
         yield from self.command(b"t3", b"CAPABILITY")
         return Inside(self.known)
+
+
+class ImapProof(ImapTalk[Injection], Proof):
+    """CAPABILITY: the injected command has a tag of its own, and so has its response (RFC 9051 §2.2.1)."""
+
+    def script(self) -> Script[Injection]:
+        """One command, and the responses up to its own."""
+        yield Send(REAL_TAG + b" CAPABILITY\r\n")
+        evidence: tuple[str | None, str | None] | None = None
+        nameless = False  # a BAD without a tag answers a command too, and does not say which (RFC 9051 §7.1.3)
+        for _ in range(MAX_RESPONSES):
+            response = yield from self.read_response()
+            if response.tag == b"*":
+                nameless = nameless or response.status == "BAD"
+            elif response.tag not in (REAL_TAG, INJECTED_TAG) or response.status not in ("OK", "NO", "BAD"):
+                raise Violation("a tag that was not sent", response.tag + b" " + response.text)
+            elif response.tag == INJECTED_TAG:
+                evidence = self.code, self.text
+            else:
+                yield Send(FAREWELL)
+                if evidence:
+                    return self.vulnerable(*evidence)
+                return self.unclear() if nameless else self.no()
+        raise LimitExceeded
 
 
 def _bye_verdict(response: Response) -> Verdict:

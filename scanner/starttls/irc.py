@@ -9,11 +9,12 @@ STARTTLS ignore them, or answer 421 or 451; so both go out at once, STARTTLS las
 decides. Who answers PINGs only, or talks of anything else and falls silent, does not offer it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from scanner.dialogue import End, LimitExceeded, Script, Send, Stop, Violation, WireEnded
-from scanner.outcome import Stage, Verdict
+from scanner.hint import hint_of
+from scanner.outcome import Flag, Stage, Verdict
 from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, upper
 from scanner.starttls.words import speaks_of_too_many
 from scanner.wire_text import printable
@@ -21,6 +22,7 @@ from scanner.wire_text import printable
 T = TypeVar("T")
 
 FAREWELL = b"QUIT\r\n"
+_REQUEST = b"CAP LS 302\r\nSTARTTLS\r\n"
 MAX_MESSAGES = 256  # in all
 MAX_PONGS = 3  # servers ask every half minute or so: who asks a fourth time has let STARTTLS go by
 MAX_PING_BYTES = 400  # of a PING's token that we say back; a line has 512 (RFC 2812 §2.3)
@@ -29,6 +31,7 @@ MAX_CAPABILITIES = 1_024
 # What a server says in its own name; numerics have a prefix always (RFC 2812 §2.4), so `220 ready` is no IRC.
 _WITHOUT_PREFIX = {"PING", "NOTICE", "ERROR", "CAP", "PONG"}
 _UNKNOWN = {"421", "451"}  # unknown command; not registered (from before there were commands for the unregistered)
+_ANSWERS_TO_PING = {"PONG", "409", "461", *_UNKNOWN}  # no origin, too few parameters: no two servers want the same
 _BANNED = {"465", "466"}
 
 
@@ -64,6 +67,8 @@ class IrcTalk(Conversation[T]):
             self.heard += 1
             if self.heard > MAX_MESSAGES:
                 raise LimitExceeded
+            if self.heard == 1 and line == _REQUEST.partition(b"\r")[0]:
+                raise Violation("our own words", line)
             if not line.strip():
                 continue  # "Empty messages are silently ignored" (RFC 2812 §2.3.1)
             message = _message(line)
@@ -86,7 +91,7 @@ class IrcTalk(Conversation[T]):
         if len(self.listed) > MAX_CAPABILITIES:
             raise LimitExceeded
         if not more:
-            words = tuple(map(printable, self.listed))
+            words, self.listed = tuple(map(printable, self.listed)), []  # the next answer is another list
             mechanisms = (upper(word[5:]).split(",") for word in words if word.startswith("sasl="))
             self.known = Capabilities(words, tuple(dict.fromkeys(name for each in mechanisms for name in each if name)))
 
@@ -98,7 +103,7 @@ class Irc(IrcTalk[StartTls], Upgrade):
 
     def script(self) -> Script[StartTls]:
         """See the diagram at the head of the module."""
-        yield from self.say(b"CAP LS 302\r\nSTARTTLS\r\n")
+        yield from self.say(_REQUEST)
         while True:
             message = yield from self.read_message()
             if self.known and self.before is None:
@@ -107,6 +112,15 @@ class Irc(IrcTalk[StartTls], Upgrade):
             if verdict := self._verdict(message):
                 return self.result(verdict)
 
+    def result(self, verdict: Verdict, *, cause: str | None = None, hint: str | None = None) -> StartTls:
+        """What is known now. STARTTLS is older than the lists, so that where none was heard there is nothing odd."""
+        result = super().result(verdict, cause=cause, hint=hint)
+        return result if self.before else replace(result, flags=result.flags - {Flag.UNADVERTISED})
+
+    def guess(self, data: bytes) -> str | None:
+        """Is it an echo, or whose first bytes are these?"""
+        return hint_of(data, _REQUEST)
+
     def stopped(self, stop: Stop) -> StartTls:
         """Silence of a server that speaks IRC is its answer to a command that it does not know."""
         if isinstance(stop, WireEnded) and self.stage is Stage.REPLY:
@@ -114,6 +128,8 @@ class Irc(IrcTalk[StartTls], Upgrade):
                 return self.result(Verdict.RATE_LIMITED)
             if stop.end is End.TIMEOUT or (stop.end is End.DEADLINE and self.pinged):
                 return self.result(Verdict.NOT_OFFERED)
+            if stop.end is End.EOF and self.advertised is False:
+                return self.result(Verdict.NOT_OFFERED)  # ngIRCd has waited for a registration, until it was enough
         return super().stopped(stop)
 
     def _verdict(self, message: Message) -> Verdict | None:
@@ -150,11 +166,14 @@ class IrcInside(IrcTalk[Inside], Within):
     """The capabilities inside TLS."""
 
     def script(self) -> Script[Inside]:
-        """CAP LS, and its answer behind whatever else is said."""
-        yield from self.say(b"CAP LS 302\r\n")
+        """CAP LS, and its answer behind whatever else is said.
+
+        InspIRCd without its cap module passes over CAP, and answers a PING. (Behind STARTTLS nothing may be sent.)
+        """
+        yield from self.say(b"CAP LS 302\r\nPING tlsweep\r\n")
         while self.known is None:
             message = yield from self.read_message()
-            if message.command in _UNKNOWN or message.command in _BANNED or message.command in ("ERROR", "PING"):
+            if message.command in _ANSWERS_TO_PING | _BANNED | {"ERROR", "PING"}:
                 return Inside(None)
         return Inside(self.known)
 

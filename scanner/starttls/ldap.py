@@ -156,8 +156,12 @@ class LdapTalk(Binary[T]):
         raise LimitExceeded
 
     def replies_unasked(self, command: bytes) -> bool:
-        """Anything does but a notice, which may come at any time."""
-        return super().replies_unasked(command) and not _UNASKED.match(self.trailing_data)
+        """Anything does but notices, which may come at any time."""
+        there = self.trailing_data
+        while _UNASKED.match(there):
+            header = there[: header_size(there[1])]
+            there = there[len(header) + length_of(header) :]
+        return bool(there)
 
 
 class Ldap(LdapTalk[StartTls], BinaryUpgrade):

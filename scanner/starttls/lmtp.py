@@ -1,6 +1,6 @@
 r"""LMTP (RFC 2033): SMTP's grammar, replies and STARTTLS (RFC 3207) with a greeting of its own.
 
-    S: 220 greeting ──▶ C: LHLO ──▶ S: 250 capabilities ──▶ C: STARTTLS ──▶ S: 220 ──▶ TLS
+    S: 220 greeting ──▶ C: LHLO ──▶ S: 250 capabilities ──▶ [C: RSET ──▶ …] ──▶ C: STARTTLS ──▶ S: 220 ──▶ TLS
                               └ 500, 502 ──▶ it is SMTP that is spoken here
 
 A server of LMTP answers EHLO and HELO with 500 (§4.1), so there is nothing to fall back to; a server of SMTP does the
@@ -14,7 +14,7 @@ from scanner.outcome import Verdict
 from scanner.starttls.result import StartTls
 from scanner.starttls.smtp import Reply, Smtp, SmtpInside
 
-_GREETING = re.compile(rb"[2-5]\d\d(?:[ -]|$)")
+_GREETING = re.compile(rb"(?!20[01])[2-5]\d\d(?:[ -]|$)")  # 200 and 201 are how NNTP greets
 _LHLO_UNKNOWN = {500, 502}
 
 

@@ -8,6 +8,8 @@ where it would not, NOT_SUP where it has none, and OFF where no more than the lo
 the same (§2.2.6.5). A login is never sent.
 """
 
+import re
+
 from scanner.dialogue import LimitExceeded, Script, Violation
 from scanner.outcome import Flag, Stage, Verdict
 from scanner.starttls.binary import BinaryUpgrade
@@ -16,6 +18,7 @@ from scanner.starttls.words import speaks_of_too_many
 
 MAX_ANSWER_BYTES = 32_768
 MAX_PACKETS = 8_192  # of a handshake
+MAX_EARLY_BYTES = 4_096  # in front of it
 MIN_PACKET_BYTES, MAX_PACKET_BYTES = 8, 32_767  # §2.2.3.1.3; the header counts
 SENT_PACKET_BYTES = 4_096  # the size before a login has settled another
 _TABLE_RESPONSE, _PRELOGIN = 0x04, 0x12  # §2.2.3.1.1
@@ -30,6 +33,10 @@ _ERROR = 0xAA
 _ERROR_BYTES = 11  # before its text
 _TOO_MANY = {10928, 10929, 17809}  # sessions of a database, of an Azure server; user connections
 _TRANSIENT = {6005, 17142, 18401, 18461, 40197, 40501, 40613, 49918, 49919, 49920}  # going down, paused, busy
+
+# Where it is due, any packet of the type is one; behind something else, one that holds a record of TLS.
+_BEGINNING_BYTES = MIN_PACKET_BYTES + 2
+_FIRST_PACKET = re.compile(rb"\A\x12|\x12[\x00\x01](?:\x00[\x09-\xff]|[\x01-\x7f].)...\x00[\x14-\x17]\x03", re.DOTALL)
 
 
 def packets(kind: int, data: bytes) -> bytes:
@@ -130,11 +137,15 @@ class Mssql(BinaryUpgrade):
 class Framing:
     """The packets around a TLS handshake, without I/O: `wrap` what we say, `feed` what comes.
 
-    What breaks the framing is in `stopped`, and what came before it has been handed out.
+    What stands in front of the first packet is kept in `early`. What breaks the framing is in `stopped`, and what came
+    before it has been handed out.
     """
 
     def __init__(self) -> None:
         self.stopped: Violation | LimitExceeded | None = None
+        self.early = b""
+        self._foreign = bytearray()  # what came, and has no packet behind it yet
+        self._began = False  # has the first packet come?
         self._header = b""  # as far as it has come
         self._left = 0  # of the payload of the packet that we are in
         self._count = 0
@@ -144,7 +155,9 @@ class Framing:
         return packets(_PRELOGIN, data)
 
     def feed(self, data: bytes) -> bytes:
-        """The payload in what came, as far as it goes; b"" comes in when the wire has ended by FIN."""
+        """The payload in what came, as far as it goes."""
+        if not self._began and self.stopped is None:
+            data = self._pass_over(data)
         payload = []
         at = 0
         while at < len(data) and self.stopped is None:
@@ -157,9 +170,27 @@ class Framing:
                 payload.append(taken)
                 self._left -= len(taken)
             at += len(taken)
-        if not data and self._header and self._header[0] != _PRELOGIN:
-            self.stopped = Violation("not a PRELOGIN packet", self._header)
         return b"".join(payload)
+
+    def end(self) -> Violation | None:
+        """The wire has ended: what never became a packet was none."""
+        foreign = self._header if self._began else bytes(self._foreign)
+        if foreign and foreign[0] != _PRELOGIN:
+            return Violation("not a PRELOGIN packet", foreign)
+        return None
+
+    def _pass_over(self, data: bytes) -> bytes:
+        """What there is from the first packet on."""
+        searched = max(0, len(self._foreign) - _BEGINNING_BYTES + 1)
+        self._foreign += data
+        found = _FIRST_PACKET.search(self._foreign, searched)
+        if found and found.start() <= MAX_EARLY_BYTES:
+            self._began = True
+            self.early = bytes(self._foreign[: found.start()])
+            return bytes(self._foreign[found.start() :])
+        if len(self._foreign) >= MAX_EARLY_BYTES + _BEGINNING_BYTES:
+            self.stopped = Violation("not a PRELOGIN packet", bytes(self._foreign[:MAX_EARLY_BYTES]))
+        return b""
 
     def _begin_packet(self) -> None:
         if len(self._header) < MIN_PACKET_BYTES:

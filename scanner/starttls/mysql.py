@@ -11,7 +11,7 @@ interrupted one to the server, and `max_connect_errors` of them in a row (100 by
 make it block our address (error 1129) until `FLUSH HOSTS`. So: few connections, and no retries without need.
 """
 
-from scanner.dialogue import Script, Send, Violation
+from scanner.dialogue import LimitExceeded, Script, Send, Violation
 from scanner.outcome import Stage, Verdict
 from scanner.starttls.binary import BinaryUpgrade
 from scanner.starttls.result import Capabilities, StartTls
@@ -29,7 +29,7 @@ _VERSIONS = (9, 10)  # of the protocol; 9 is that of MySQL 3.20, without TLS
 _ERR = 0xFF
 # Numbers of the server's error messages (mysqld_error.h), those that are there before anybody has logged in.
 _TOO_MANY = {1040, 1129, 1203, 1226}  # connections; failed ones of this host; of this user; per hour
-_DOWN = {1037, 1038, 1041, 1053, 1135, 1927}  # out of memory, out of resources, shutdown, no thread, killed
+_DOWN = {1037, 1041, 1053, 1135, 1927}  # out of memory (both), shutdown, no thread, killed
 
 
 class Mysql(BinaryUpgrade):
@@ -53,8 +53,11 @@ class Mysql(BinaryUpgrade):
         """The payload of the first packet: three bytes of length, number 0, and what it is."""
         header = yield from self.peek(5)
         length = int.from_bytes(header[:3], "little")
-        if not 1 <= length <= MAX_PACKET_BYTES or header[3] or header[4] not in (*_VERSIONS, _ERR):
+        if not length or header[3] or header[4] not in (*_VERSIONS, _ERR):
             yield from self.reject("not a handshake")
+        if length > MAX_PACKET_BYTES:
+            self.text = printable(header)  # and not what else has come by now
+            raise LimitExceeded
         return (yield from self.read_exactly(4 + length))[4:]
 
     def _learn(self, packet: bytes) -> int:

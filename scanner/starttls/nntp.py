@@ -82,8 +82,10 @@ class Nntp(NntpTalk[StartTls], Upgrade):
         if self.before is not None:
             names = {upper(line.split()[0]) for line in self.before.capabilities}
             self.advertised = "STARTTLS" in names
-            if "AUTHINFO" in names:  # without arguments: none of its commands now (RFC 4643 §2.1)
-                self.required = self.advertised and not self.before.auth
+            if self.before.auth or any(upper(line).startswith("AUTHINFO ") for line in self.before.capabilities):
+                self.required = False
+            elif "AUTHINFO" in names and self.advertised:  # without arguments: none of its commands now (RFC 4643 §2.1)
+                self.required = True  # without STARTTLS it means nothing: innd says so to peers that need no login
             if not self.advertised:
                 return self.result(Verdict.NOT_OFFERED)
         elif reply.code < 400:

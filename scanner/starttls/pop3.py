@@ -8,8 +8,9 @@ import re
 from dataclasses import dataclass
 from typing import TypeVar
 
-from scanner.dialogue import LimitExceeded, Script, Violation
+from scanner.dialogue import LimitExceeded, Script, Send, Violation
 from scanner.outcome import Stage, Verdict
+from scanner.starttls.injection import Injection, Proof
 from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, upper
 from scanner.starttls.words import speaks_of_too_many
 from scanner.wire_text import printable
@@ -17,6 +18,7 @@ from scanner.wire_text import printable
 T = TypeVar("T")
 
 FAREWELL = b"QUIT\r\n"
+INJECTED = b"CAPA\r\n"
 MAX_CAPABILITIES = 256
 
 _STATUS_LINE = re.compile(rb"(\+OK|-ERR)(?: .*|)", re.IGNORECASE | re.DOTALL)
@@ -90,7 +92,7 @@ class Pop3(Pop3Talk[StartTls], Upgrade):
             if not self.advertised:
                 return self.result(Verdict.NOT_OFFERED)
         self.stage = Stage.REPLY
-        yield from self.say(b"STLS\r\n")
+        yield from self.say(b"STLS\r\n" + self.injected)
         return self.result(self._verdict((yield from self.read_status())))
 
     def _verdict(self, status: StatusLine) -> Verdict:
@@ -116,6 +118,39 @@ class Pop3Inside(Pop3Talk[Inside], Within):
         if self.greeting and not (yield from self.read_status()).positive:
             return Inside(None)
         return Inside((yield from self.capa()))
+
+
+class Pop3Proof(Pop3Talk[Injection], Proof):
+    """STAT, which is refused before a login (RFC 1939 §3), and QUIT, which never is: -ERR and +OK, and no list.
+
+    A list answers the injected CAPA, and so does a second -ERR, of a server that does not know CAPA.
+    """
+
+    def script(self) -> Script[Injection]:
+        """Two commands, and their replies as far as they are needed."""
+        yield Send(b"STAT\r\n")
+        first = yield from self.read_status()
+        evidence = self.code, self.text
+        yield Send(FAREWELL)
+        if first.positive:
+            if not (yield from self._is_list()):
+                return self.unclear()
+            yield from self.read_status()
+            return self.vulnerable(*evidence)
+        if (yield from self.read_status()).positive:
+            return self.no()
+        last = yield from self.read_status()
+        return self.vulnerable(*evidence) if last.positive else self.unclear()
+
+    def _is_list(self) -> Script[bool]:
+        """Is it the head of a list that was read? A lone +OK answers nothing of ours; STAT's reply is behind it."""
+        for _ in range(MAX_CAPABILITIES):
+            line = yield from self.read_line()
+            if line == b".":
+                return True
+            if _STATUS_LINE.fullmatch(line):
+                return False
+        raise LimitExceeded
 
 
 def _capabilities(lines: list[bytes]) -> Capabilities:

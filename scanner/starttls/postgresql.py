@@ -11,10 +11,12 @@ The answer is one byte, and one byte is read: what stands behind `S` was said in
 import re
 
 from scanner.dialogue import MAX_LINE_BYTES, LimitExceeded, Script, Violation
+from scanner.hint import hint_of
 from scanner.outcome import Stage, Verdict
 from scanner.starttls.binary import BinaryUpgrade
 from scanner.starttls.result import StartTls
 from scanner.starttls.words import speaks_of_too_many
+from scanner.wire_text import printable
 
 SSL_REQUEST = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"
 MAX_ERROR_BYTES = 30_000  # libpq takes no longer one either
@@ -44,6 +46,13 @@ class Postgresql(BinaryUpgrade):
         self.advertised = answer == b"S"
         return self.result(Verdict.OK if self.advertised else Verdict.NOT_OFFERED)
 
+    def misheard(self) -> str | None:
+        """`SSH-2.0`, `NOTICE AUTH` and `ERROR :closing link` begin with an answer of ours."""
+        if self.code not in ("S", "N", None):
+            return None
+        hint = hint_of((self.code or "E").encode() + self.trailing_data)
+        return hint if hint != self.protocol else None
+
     def _error(self) -> Script[Verdict]:
         """An error by its fields; before PostgreSQL 7.4 (protocol 2.0) it was a text and a NUL."""
         if (yield from self.peek(1)) != b"\0":
@@ -60,7 +69,7 @@ class Postgresql(BinaryUpgrade):
         if not _FIELDS.fullmatch(body):
             raise Violation("not an error response", b"E" + size + body)
         fields = {match[1]: match[2] for match in _FIELD.finditer(body)}
-        code, text = fields.get(b"C", b"E").decode("ascii", "backslashreplace"), fields.get(b"M", b"")
+        code, text = printable(fields.get(b"C", b"E")), fields.get(b"M", b"")
         self.remember(code, text)
         return self._verdict(code, text)
 

@@ -94,6 +94,8 @@ class Upgrade(Conversation[StartTls], ABC):
     advertised: bool | None = None
     required: bool | None = None
     before: Capabilities | None = None
+    inquiring = False  # shall it find out, too, whether TLS is required, where that takes a command more?
+    injected = b""  # goes in one segment with the upgrade command: for the test of injection.py, and nowhere else
     stage = Stage.GREETING
 
     def result(self, verdict: Verdict, *, cause: str | None = None, hint: str | None = None) -> StartTls:
@@ -125,6 +127,13 @@ class Upgrade(Conversation[StartTls], ABC):
                 return self.result(Verdict.PROTOCOL_MISMATCH, hint=hint)
         cause = stop.end.value if isinstance(stop, WireEnded) else str(stop) or None
         return self.result(verdict_of(stop), cause=cause)
+
+    def misheard(self) -> str | None:
+        """The protocol that what came with the answer tells of, where the answer was so short as to be anybody's.
+
+        To be asked when the dialogue is over: a server may have gone on, and all of it is in `trailing_data`.
+        """
+        return None
 
     def guess(self, data: bytes) -> str | None:
         """Whose first bytes these are. Overridden where a protocol's own look like another's."""

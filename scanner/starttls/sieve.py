@@ -3,16 +3,17 @@ r"""ManageSieve (RFC 5804): the server tells its capabilities unasked, on connec
     S: "IMPLEMENTATION" … / "STARTTLS" / OK ──▶ C: STARTTLS ──▶ S: OK ──▶ TLS ──▶ S: capabilities / OK
                                      └ NO, BYE
 
-Strings are quoted or literals (§1.2); names, OK, NO and BYE are of any case. SASL may be empty only where STARTTLS is
-there (§1.7): then nobody logs in without TLS.
+Strings are quoted or literals (§1.2); names, OK, NO and BYE are of any case. Where SASL is empty (§1.7), or left out as
+Cyrus does it then, nobody logs in without TLS.
 """
 
 import re
 from dataclasses import dataclass
 from typing import TypeVar
 
-from scanner.dialogue import LimitExceeded, Script, Violation
+from scanner.dialogue import LimitExceeded, Script, Send, Violation
 from scanner.outcome import Stage, Verdict
+from scanner.starttls.injection import Injection, Proof
 from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, upper
 from scanner.starttls.words import speaks_of_too_many
 from scanner.wire_text import printable
@@ -20,12 +21,15 @@ from scanner.wire_text import printable
 T = TypeVar("T")
 
 FAREWELL = b"LOGOUT\r\n"
+INJECTED_TAG, REAL_TAG = b"injected", b"real"
+INJECTED = b'NOOP "%s"\r\n' % INJECTED_TAG
 MAX_CAPABILITIES = 256
 MAX_LITERAL_BYTES = 65_536
 
 _LITERAL_AT_END = re.compile(rb"\{(\d{1,9})\+?\}$")
 _LITERAL = re.compile(rb"\{(\d{1,9})\+?\}\r\n")
 _QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_SAYS_BACK = re.compile(rb"OK +\(TAG +", re.IGNORECASE)
 _STATUS = re.compile(rb"(OK|NO|BYE)(?: +\(([A-Z][A-Z0-9/_-]*)[ )]|(?= )|$)", re.IGNORECASE)
 
 
@@ -80,11 +84,11 @@ class Sieve(SieveTalk[StartTls], Upgrade):
             return self.result(_session_refusal(status))
         self.before = listed
         self.advertised = "STARTTLS" in {upper(line.split(" ")[0]) for line in listed.capabilities}
-        self.required = self.advertised and not listed.auth
+        self.required = not listed.auth
         if not self.advertised:
             return self.result(Verdict.NOT_OFFERED)
         self.stage = Stage.REPLY
-        yield from self.say(b"STARTTLS\r\n")
+        yield from self.say(b"STARTTLS\r\n" + self.injected)
         listed, status = yield from self.read_response()
         if listed.capabilities:
             raise Violation("capabilities in answer to STARTTLS", status.text)
@@ -98,6 +102,51 @@ class SieveInside(SieveTalk[Inside], Within):
         """Listen."""
         listed, status = yield from self.read_response()
         return Inside(listed if status.word == "OK" else None)
+
+
+class SieveProof(SieveTalk[Injection], Proof):
+    """NOOP with a string, which the server says back in its OK (§2.13): that tells two NOOPs apart.
+
+    Of a server that does not say it back the replies are counted: between the capabilities that it sends unasked, and
+    those that CAPABILITY asks for, there is one, or one too many.
+    """
+
+    def script(self) -> Script[Injection]:
+        """NOOP, CAPABILITY where that did not tell, and LOGOUT."""
+        yield Send(b'NOOP "%s"\r\n' % REAL_TAG)
+        unasked, reply = yield from self.read_response()
+        listed = unasked
+        if unasked.capabilities:
+            listed, reply = yield from self.read_response()
+        evidence = self.code, self.text
+        said_back = _said_back(reply)
+        if listed.capabilities or said_back not in (REAL_TAG, INJECTED_TAG, None):
+            result = self.unclear()
+        elif said_back == REAL_TAG:
+            result = self.no()
+        elif said_back == INJECTED_TAG:
+            while _said_back(reply) != REAL_TAG:
+                _, reply = yield from self.read_response()
+            result = self.vulnerable(*evidence)
+        else:
+            result = (yield from self._counted(*evidence)) if unasked.capabilities else self.unclear()
+        yield Send(FAREWELL)
+        return result
+
+    def _counted(self, code: str | None, text: str | None) -> Script[Injection]:
+        """The result by the number of replies. `code` and `text` are the first's."""
+        yield Send(b"CAPABILITY\r\n")
+        listed, _ = yield from self.read_response()
+        if listed.capabilities:
+            return self.no()
+        listed, _ = yield from self.read_response()
+        return self.vulnerable(code, text) if listed.capabilities else self.unclear()
+
+
+def _said_back(status: Status) -> bytes | None:
+    """The string of a NOOP that this answers, where it says that."""
+    found = _SAYS_BACK.match(status.text)
+    return _string(status.text[found.end() :], status.text)[0] if found else None
 
 
 def _session_refusal(status: Status) -> Verdict:

@@ -1,19 +1,24 @@
 r"""SMTP (RFC 5321) and its STARTTLS extension (RFC 3207).
 
-    S: 220 greeting ──▶ C: EHLO ──▶ S: 250 capabilities ──▶ C: STARTTLS ──▶ S: 220 ──▶ TLS
+    S: 220 greeting ──▶ C: EHLO ──▶ S: 250 capabilities ──▶ [C: RSET ──▶ S: 250, 530] ──▶ C: STARTTLS ──▶ S: 220 ──▶ TLS
                               └ 500, 502 ──▶ C: HELO ──▶ S: 250 ──▶ not_offered
 
 Decided on codes alone, but for the words in which servers say "too many connections". Nothing is sent before the whole
 greeting is read, and nothing is pipelined.
+
+The bracket is for one connection that inquires whether TLS is required, which EHLO does not tell. Such a server answers
+530 to all but EHLO, NOOP, STARTTLS and QUIT (RFC 3207 §4; Postfix and its postscreen do). RSET is none of those, and
+changes nothing. 250 proves nothing, for Exim and OpenSMTPD refuse MAIL alone.
 """
 
 import re
 from dataclasses import dataclass
 from typing import TypeVar
 
-from scanner.dialogue import LimitExceeded, Script, Violation
+from scanner.dialogue import LimitExceeded, Script, Send, Violation
 from scanner.hint import hint_of
 from scanner.outcome import Flag, Stage, Verdict
+from scanner.starttls.injection import Injection, Proof
 from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, upper
 from scanner.starttls.words import speaks_of_too_many
 from scanner.wire_text import printable
@@ -21,12 +26,16 @@ from scanner.wire_text import printable
 T = TypeVar("T")
 
 FAREWELL = b"QUIT\r\n"
+INJECTED = b"NOOP\r\n"
 MAX_REPLY_LINES = 256
 
 _REPLY_LINE = re.compile(rb"([2-5]\d\d)(?:([ -])(.*))?", re.DOTALL)
 _ENHANCED_CODE = re.compile(rb"([245]\.\d{1,3}\.\d{1,3})(?: |$)")  # RFC 2034 §4
 _EHLO_UNKNOWN = {500, 501, 502, 503}  # RFC 5321 §3.2 names 500 and 502; old servers say the others
+_UNKNOWN = {500, 502}
 _POLICY_CODES = {*range(530, 539), 550, 554}
+_NOT_ASKED_FOR = {220, 421}
+_SERVICE_CLOSES, _TLS_FIRST = 421, 530
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +103,8 @@ class Smtp(SmtpTalk[StartTls], Upgrade):
     def script(self) -> Script[StartTls]:
         """See the diagram at the head of the module."""
         greeting = yield from self.read_reply()
+        if greeting.code < 400 and greeting.code != 220:
+            raise Violation("not a greeting", b"%d %s" % (greeting.code, greeting.text))
         if greeting.code != 220:
             return self.result(self.session_refusal(greeting))
         self.stage = Stage.CAPABILITIES
@@ -109,9 +120,21 @@ class Smtp(SmtpTalk[StartTls], Upgrade):
             self.required = False  # whoever may log in here need not have TLS
         if not self.advertised:
             return self.result(Verdict.NOT_OFFERED)
+        if self.inquiring and self.required is None:
+            reset = yield from self._rset()
+            if reset.code == _SERVICE_CLOSES:
+                return self.result(self.session_refusal(reset))
         self.stage = Stage.REPLY
-        yield from self.say(b"STARTTLS\r\n")
+        yield from self.say(b"STARTTLS\r\n" + self.injected)
         return self.result(self._upgrade_verdict((yield from self.read_reply())))
+
+    def _rset(self) -> Script[Reply]:
+        """Is TLS required? A login cannot be what 530 asks for here: RSET needs none (RFC 4954 §6)."""
+        yield from self.say(b"RSET\r\n")
+        reply = yield from self.read_reply()
+        if reply.code == _TLS_FIRST:
+            self.required = True
+        return reply
 
     def hello_refused(self, reply: Reply) -> Script[StartTls]:
         """Is it the command that is not known, or we?"""
@@ -124,10 +147,17 @@ class Smtp(SmtpTalk[StartTls], Upgrade):
         self.flags.add(Flag.EHLO_UNSUPPORTED)
         yield from self.say(f"HELO {self.hello_name}\r\n".encode("ascii"))
         reply = yield from self.read_reply()
-        if reply.code != 250:
-            return self.result(self.session_refusal(reply))
-        self.advertised = False
-        return self.result(Verdict.NOT_OFFERED)
+        if reply.code == 250:
+            self.advertised = False
+            return self.result(Verdict.NOT_OFFERED)
+        if reply.code in _UNKNOWN and (yield from self._is_lmtp()):
+            return self.result(Verdict.PROTOCOL_MISMATCH, hint="lmtp")
+        return self.result(self.session_refusal(reply))
+
+    def _is_lmtp(self) -> Script[bool]:
+        """Who knows neither EHLO nor HELO is no SMTP server. LMTP has a word of its own (RFC 2033 §4.1)."""
+        yield from self.say(f"LHLO {self.hello_name}\r\n".encode("ascii"))
+        return (yield from self.read_reply()).code == 250
 
     @staticmethod
     def session_refusal(reply: Reply) -> Verdict:
@@ -167,7 +197,30 @@ class SmtpInside(SmtpTalk[Inside], Within):
         if self.greeting and (yield from self.read_reply()).code != 220:
             return Inside(None)
         reply = yield from self.ehlo()
+        if reply.code == _SERVICE_CLOSES:
+            return Inside(None, Verdict.UNAVAILABLE)  # whoever came this far gets nothing done
         return Inside(capabilities_of(reply) if reply.code == 250 else None)
+
+
+class SmtpProof(SmtpTalk[Injection], Proof):
+    """EHLO and QUIT: nothing but QUIT is answered with 221, so two replies up to that are none too many, and three are.
+
+    Neither 220, a second greeting that some servers send inside TLS, nor 421 answers a command of ours.
+    """
+
+    def script(self) -> Script[Injection]:
+        """Two commands, and their replies up to the 221."""
+        yield Send(f"{self.hello} {self.hello_name}\r\n".encode("ascii"))
+        first = yield from self.read_reply()
+        evidence = self.code, self.text
+        yield Send(FAREWELL)
+        second = yield from self.read_reply()
+        if _NOT_ASKED_FOR & {first.code, second.code} or first.code == 221:
+            return self.unclear()
+        if second.code == 221:
+            return self.no()
+        third = yield from self.read_reply()
+        return self.vulnerable(*evidence) if third.code == 221 else self.unclear()
 
 
 def capabilities_of(reply: Reply) -> Capabilities:

@@ -36,6 +36,7 @@ class Telnet(Upgrade):
     def __init__(self) -> None:
         super().__init__()
         self.said = bytearray()  # text, the beginning of it
+        self.options = bytearray()  # others than ours, the first of them
         self.looked = False  # at the first line, for another protocol
         self.offered = False  # have we said WILL?
         self.agreed = False  # have we said FOLLOWS?
@@ -65,8 +66,8 @@ class Telnet(Upgrade):
         first = (said or self.trailing_data) if self.stage is Stage.GREETING else b""
         if hint_of(first) not in (None, self.protocol) or (len(first) > 2 and _NO_TEXT.intersection(first)):
             return super().stopped(Violation("not text", first))
-        if said:
-            self.remember("text", said)
+        if said or self.options:
+            self.remember("text" if said else "options", said or bytes(self.options))
         spoke = (bool(said) and not _NO_TEXT.intersection(said)) or self.stage is Stage.CAPABILITIES
         whole = bool(said) and self.stage is Stage.CAPABILITIES  # options, and a word to the user
         if (spoke and stop.end is End.TIMEOUT) or (whole and stop.end is End.EOF):
@@ -115,6 +116,7 @@ class Telnet(Upgrade):
 
     def _negotiate(self, verb: int, option: int) -> Script[Verdict | None]:
         if option != START_TLS or verb in (WILL, WONT):
+            self.options += bytes([IAC, verb, option])[: MAX_TEXT_BYTES - len(self.options)]
             self._refuse(verb, option)
             return None
         self.remember("DO" if verb == DO else "DONT", bytes([IAC, verb, option]))

@@ -15,6 +15,20 @@ _TOO_MANY = re.compile(
 )
 
 
+# "try again in 5 minutes", "please wait 300 seconds", "Service ready in 005 minutes" (FTP 120)
+_WAIT = re.compile(
+    r"\b(?:in|after|wait|for)\s+(?:about |at least )?(\d{1,6})\s*(s|sec|second|m|min|minute|h|hr|hour)s?\b",
+    re.IGNORECASE,
+)
+_UNITS_S = {"s": 1, "m": 60, "h": 3600}
+
+
 def speaks_of_too_many(text: bytes) -> bool:
     """Does a refusal say that it is about the number or the rate of our connections?"""
     return _TOO_MANY.search(text) is not None
+
+
+def seconds_asked_for(text: str) -> int:
+    """How long a server asks us to stay away; 0 when it does not say."""
+    found = _WAIT.search(text)
+    return int(found[1]) * _UNITS_S[found[2][0].lower()] if found else 0

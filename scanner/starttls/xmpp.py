@@ -30,6 +30,7 @@ MAX_UNFINISHED = 16  # `>` in an attribute's value is legal; each has expat read
 _STREAMS = "http://etherx.jabber.org/streams"
 _TLS = "urn:ietf:params:xml:ns:xmpp-tls"
 _SASL = ("urn:ietf:params:xml:ns:xmpp-sasl", "urn:xmpp:sasl:2")
+_OLD_LOGIN = "http://jabber.org/features/iq-auth"  # XEP-0078, of before SASL
 _ERRORS = "urn:ietf:params:xml:ns:xmpp-streams"
 _SPACES = b" \t\r\n"
 
@@ -129,12 +130,12 @@ class Stream:
 class XmppTalk(Conversation[T]):
     """A stream up to its features, the same before and inside TLS."""
 
-    protocol = "xmpp"
-
     def __init__(self, host: str, kind: str) -> None:
         super().__init__()
         self.host = host
         self.kind = kind  # "client" or "server"
+        self.protocol = f"xmpp-{kind}"
+        self.echoed = False  # did our own header come back?
         self.stream = Stream()
 
     def open_stream(self) -> Script[None]:
@@ -154,6 +155,9 @@ class XmppTalk(Conversation[T]):
                 raise LimitExceeded
         if root.name != f"{_STREAMS} stream":
             raise Violation("not a stream", bytes(raw))
+        if raw == header.encode():
+            self.echoed = True
+            raise Violation("our own words", bytes(raw))
         self.remember("stream", bytes(raw))
         if not root.attributes.get("version", "0").strip().partition(".")[0].strip("0"):
             self.flags.add(Flag.NO_STREAM_VERSION)  # older than RFC 3920: no features will come (RFC 6120 §4.7.5)
@@ -208,10 +212,9 @@ class Xmpp(XmppTalk[StartTls], Upgrade):
         self.before = capabilities_of(features)
         starttls = next((child for child in features.children if child.name == f"{_TLS} starttls"), None)
         self.advertised = starttls is not None
+        self.required = self._is_required(features, starttls)
         if starttls is None:
             return self.result(Verdict.NOT_OFFERED)
-        demanded = any(child.local == "required" for child in starttls.children)
-        self.required = demanded or len(features.children) == 1  # RFC 6120 §5.3.1
         self.stage = Stage.REPLY
         yield from self.say(f"<starttls xmlns='{_TLS}'/>".encode())
         reply = yield from self.read_element()
@@ -222,12 +225,25 @@ class Xmpp(XmppTalk[StartTls], Upgrade):
             return self.result(Verdict.RATE_LIMITED if too_many else Verdict.REFUSED_SERVER_ERROR)
         return self._other(reply)
 
+    def _is_required(self, features: Element, starttls: Element | None) -> bool | None:
+        """By RFC 6120 §5.3.1; else not, where a login is offered without it, or for servers, which need none."""
+        demanded = starttls is not None and any(child.local == "required" for child in starttls.children)
+        if demanded or (starttls is not None and len(features.children) == 1):
+            return True
+        login = capabilities_of(features).auth or any(child.namespace == _OLD_LOGIN for child in features.children)
+        return False if login or self.kind == "server" else None
+
     def stopped(self, stop: Stop) -> StartTls:
         """A stream of before version 1.0 has no features, and so nothing to wait for."""
         silence = isinstance(stop, WireEnded) and stop.end is End.TIMEOUT
         if silence and Flag.NO_STREAM_VERSION in self.flags and self.stage is Stage.CAPABILITIES:
             return self.result(Verdict.NOT_OFFERED)
         return super().stopped(stop)
+
+    def guess(self, data: bytes) -> str | None:
+        """Half a stream header is of either service; one of the other's is told by an error."""
+        hint = "echo" if self.echoed else super().guess(data)
+        return self.protocol if hint in ("xmpp-client", "xmpp-server") else hint
 
     def _other(self, element: Element) -> StartTls:
         """What came in place of what was due: a stream error (RFC 6120 §4.9), or what nobody asked for."""

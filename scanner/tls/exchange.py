@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from scanner.dialogue import End, LimitExceeded, Script, Send, Stop, Violation, WireEnded
-from scanner.hint import hint_of
 from scanner.tls import sslv2
 from scanner.tls.dialogue import TlsDialogue
 from scanner.tls.hello import MalformedHelloError, client_hello, read_server_hello
@@ -85,6 +84,16 @@ class HelloAnswer:
         return self.evidence in TLS_ANSWERS
 
     @property
+    def protocol(self) -> str | None:
+        """What is spoken here, as far as the answer tells."""
+        return "tls" if self.speaks_tls else self.hint
+
+    @property
+    def malformed(self) -> bool:
+        """Did a TLS record come back that no version allows here, and that is not our own hello?"""
+        return self.evidence is Evidence.GARBAGE and "violation" in self.flags and self.hint is None
+
+    @property
     def is_hello(self) -> bool:
         """Did a hello come back? Then the endpoint answers hellos: the control of a "no" from silence."""
         return self.evidence in HELLOS
@@ -111,7 +120,7 @@ class HelloExchange(TlsDialogue[HelloAnswer], ABC):
                 return HelloAnswer(_END_EVIDENCE[stop.end], tarpit=tarpit, partial=self.began)
             return HelloAnswer(Evidence.GARBAGE, flags=frozenset({"violation"}))
         kind = Evidence.PLAINTEXT if is_text(data) and not self.began else Evidence.GARBAGE
-        return HelloAnswer(kind, hint=hint_of(data, self.hello), text=printable(data))
+        return HelloAnswer(kind, hint=self.hint(data, self.hello), text=printable(data))
 
     def read_record(self) -> Script[tuple[int, bytes]]:
         """(content type, fragment) of the next record. Its version is to be ignored (RFC 8446 §5.1)."""

@@ -12,7 +12,6 @@ from functools import cache
 from OpenSSL import SSL, crypto
 
 from scanner.dialogue import LimitExceeded, Script, Send, Stop, Violation, WireEnded, verdict_of
-from scanner.hint import hint_of
 from scanner.outcome import Outcome, Stage, Verdict
 from scanner.tls.dialogue import TlsDialogue
 from scanner.tls.names import (
@@ -24,7 +23,7 @@ from scanner.tls.names import (
     group_code,
     version_of_code,
 )
-from scanner.tls.wire import HEADER_BYTES, ContentType, HandshakeType, is_text, starts_record
+from scanner.tls.wire import CLOSE_NOTIFY, HEADER_BYTES, ContentType, HandshakeType, is_text, starts_record
 from scanner.wire_text import printable
 
 MAX_BYTES = 262_144
@@ -39,6 +38,7 @@ _LEGACY_SERVER_CONNECT = 0x4  # SSL_OP_LEGACY_SERVER_CONNECT
 _RELEASE_BUFFERS = 0x10  # SSL_MODE_RELEASE_BUFFERS: an idle connection keeps none
 _MESSAGE_HEADER_BYTES = 4
 _SERVER_KEY_EXCHANGE = 12
+_FATAL = 2
 _MESSAGE_TOO_LONG = "excessive message size"
 _UNSUPPORTED_VERSION = "unsupported protocol"
 # Not here, because a server may choose only what it was offered: "unknown cipher returned" and "wrong cipher returned"
@@ -76,6 +76,11 @@ class Handshake:
     failure: Outcome | None = None
     partial: bool = False
 
+    @property
+    def broken(self) -> bool:
+        """Did it fail on what the server said in TLS, and not on an alert or a limit of ours?"""
+        return self.failure is not None and self.failure.cause == "broken"
+
 
 @cache
 def measuring_context(alpn: tuple[bytes, ...] = ()) -> SSL.Context:
@@ -109,24 +114,22 @@ class HandshakeDialogue(TlsDialogue[Handshake]):
         yield from self.skip_text()
         if (yield from self._is_echo()):
             return Handshake(failure=Outcome(Verdict.PROTOCOL_MISMATCH, Stage.TLS, "garbage", "echo"))
-        tail = b""
         while not finished:
             data = yield from self.read_some()
-            tail = (tail + data)[-ALERT_BYTES:]
             self._flight.read(data)
             self.tls.bio_write(data)
             try:
                 finished = self._step()
             except SSL.Error as error:
                 yield from self._last_words()
-                return Handshake(failure=failure_of(error, tail, self._flight.version))
+                return Handshake(failure=failure_of(error, self._flight.alert, self._flight.version))
             yield from self._last_words()
         return self._negotiated()
 
     def stopped(self, stop: Stop) -> Handshake:
         """The wire ended, or something else than TLS came."""
         if data := self.not_tls(stop):
-            hint = hint_of(data)
+            hint = self.hint(data)
             verdict = Verdict.PROTOCOL_MISMATCH if hint else Verdict.VIOLATION
             kind = "plaintext" if is_text(data) else "garbage"
             return Handshake(failure=Outcome(verdict, Stage.TLS, kind, hint, detail=printable(data)))
@@ -175,18 +178,20 @@ class _Flight:
 
     def __init__(self) -> None:
         self.version: int | None = None  # of the ServerHello
+        self.alert = b""  # the record of the one that ends it; of several that do not, the last
         self._records = bytearray()
         self._messages = bytearray()
-        self._over = False
+        self._over = self._ended = False
 
     def read(self, data: bytes) -> None:
         """Before OpenSSL does. Raises LimitExceeded for a finite-field group that would keep it busy for long."""
-        if self._over:
-            return
         self._records += data
         while record := _first(self._records, HEADER_BYTES, 3):
-            if record[0] == ContentType.HANDSHAKE:
+            if record[0] == ContentType.HANDSHAKE and not self._over:
                 self._messages += record[HEADER_BYTES:]
+            elif record[0] == ContentType.ALERT and len(record) == ALERT_BYTES and not self._ended:
+                self.alert = record
+                self._ended = record[HEADER_BYTES] == _FATAL or record[HEADER_BYTES:] == CLOSE_NOTIFY
         while not self._over and (message := _first(self._messages, _MESSAGE_HEADER_BYTES, 1)):
             self._read_message(message[0], message[_MESSAGE_HEADER_BYTES:])
 
@@ -224,14 +229,14 @@ def outgoing(tls: SSL.Connection) -> bytes:
     return b"".join(parts)
 
 
-def failure_of(error: SSL.Error, last_data: bytes, version: int | None = None) -> Outcome:
+def failure_of(error: SSL.Error, alert_record: bytes, version: int | None = None) -> Outcome:
     """Whose fault an error of OpenSSL's is: the server's alert, our library's limit, or a handshake that breaks.
 
-    `version` is that of the ServerHello, None where none came.
+    `alert_record` is that of an alert in plaintext, empty where none came; `version` that of the ServerHello.
     """
     reasons = [entry[2] for entry in error.args[0]] if error.args and isinstance(error.args[0], list) else []
     detail = "; ".join(filter(None, reasons)) or None
-    alert = next(filter(None, map(alert_of_openssl, reasons)), None) if detail else _plaintext_alert(last_data)
+    alert = next(filter(None, map(alert_of_openssl, reasons)), None) if detail else _plaintext_alert(alert_record)
     if alert:
         return Outcome(Verdict.HANDSHAKE_FAILED, Stage.TLS, "alert", alert=alert)
     if version is not None and _MESSAGE_TOO_LONG in reasons:  # a chain: before a ServerHello it would be nonsense
@@ -246,8 +251,6 @@ def _is_old(version: int | None) -> bool:
     return version is not None and Version.SSLV3.code <= version <= Version.TLS1_2.code
 
 
-def _plaintext_alert(data: bytes) -> str | None:
-    """The alert at the end of what came last: OpenSSL has no words for those that are newer than itself."""
-    last = data[-ALERT_BYTES:]
-    is_alert = len(last) == ALERT_BYTES and last.startswith(b"\x15\x03") and last[3:5] == b"\x00\x02"
-    return alert_name(last[6]) if is_alert else None
+def _plaintext_alert(record: bytes) -> str | None:
+    """The alert in a record, where there is one: OpenSSL has no words for those that are newer than itself."""
+    return alert_name(record[-1]) if record else None

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.live.fleet import SERVERS
+from tests.live.fleet import LISTENERS, SERVERS
 from tests.live.scan import Scan, scan_of
 from tests.live.servers import Fleet, NotStartedError
 
@@ -24,6 +24,6 @@ def scan() -> Iterator[Scan]:
         directory.chmod(0o755)  # Postfix and Dovecot read in it without their privileges
         try:
             with Fleet(SERVERS, directory) as fleet:
-                yield scan_of(fleet)
+                yield scan_of(fleet, LISTENERS)
         except NotStartedError as error:
             pytest.exit(f"{error}\n(tests/live/install installs the servers)", returncode=2)

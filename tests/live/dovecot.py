@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.live.certificates import MAIL, MAIL_RSA, Certificates, Leaf
-from tests.live.servers import TLS13, VERSIONS, Listener, Server, Truth, spoken_by_openssl
+from tests.live.servers import TLS13, VERSIONS, Found, Listener, Server, Truth, gets, spoken_by_openssl
 
 SASL_SOCKET = "auth-for-postfix"  # in the directory of the instance called "dovecot-optional"
 
@@ -118,6 +118,9 @@ def offered(before: Truth, inside: Truth, *, required: bool, **reply: object) ->
     return accepted | {"required": required, "before": before, "inside": inside} | reply
 
 
+IN_THE_CLEAR = ("auth-before-tls", "login-not-disabled")
+
+
 def not_offered(before: Truth) -> Truth:
     """The whole record where there is no TLS."""
     return {
@@ -127,15 +130,24 @@ def not_offered(before: Truth) -> Truth:
             "stage": "capabilities",
             "cause": None,
             "advertised": False,
+            "required": False,
             "before": before,
             "inside": None,
         },
         "versions": None,
         "tls": None,
         "certificate": None,
+        "findings": Found("starttls-not-offered", *IN_THE_CLEAR),
+        "clients": gets("plaintext", "plaintext", "fails", "fails"),
     }
 
 
+LOGIN_DISABLED: Truth = {"findings": Found(), "clients": gets("refused", "secure", "secure", "fails")}
+LOGIN_ALLOWED: Truth = {
+    "findings": Found("tls1.0-enabled", "tls1.1-enabled", *IN_THE_CLEAR),
+    "clients": gets("plaintext", "secure", "secure", "fails"),
+}
+FROM_THE_FIRST_BYTE: Truth = {"findings": Found(), "clients": gets("fails", "fails", "fails", "secure")}
 IMAP_OK = {"code": "OK"}
 POP3_OK = {"code": "+OK", "text": "+OK Begin TLS negotiation now."}
 REQUIRED = (
@@ -151,6 +163,7 @@ REQUIRED = (
             ),
             "versions": MODERN,
             "tls": TLS13,
+            **LOGIN_DISABLED,
         },
         leaf=MAIL,
     ),
@@ -159,7 +172,13 @@ REQUIRED = (
         "127.77.2.1",
         993,
         "imaps",
-        {"status": "tls", "starttls": {"verdict": None, "inside": imap()}, "versions": MODERN, "tls": TLS13},
+        {
+            "status": "tls",
+            "starttls": {"verdict": None, "inside": imap()},
+            "versions": MODERN,
+            "tls": TLS13,
+            **FROM_THE_FIRST_BYTE,
+        },
         leaf=MAIL,
     ),
     Listener(
@@ -172,6 +191,7 @@ REQUIRED = (
             "starttls": offered(pop3("STLS", login_disabled=True), pop3(), required=True, **POP3_OK),
             "versions": MODERN,
             "tls": TLS13,
+            **LOGIN_DISABLED,
         },
         leaf=MAIL,
     ),
@@ -180,7 +200,13 @@ REQUIRED = (
         "127.77.2.1",
         995,
         "pop3s",
-        {"status": "tls", "starttls": {"verdict": None, "inside": pop3()}, "versions": MODERN, "tls": TLS13},
+        {
+            "status": "tls",
+            "starttls": {"verdict": None, "inside": pop3()},
+            "versions": MODERN,
+            "tls": TLS13,
+            **FROM_THE_FIRST_BYTE,
+        },
         leaf=MAIL,
     ),
 )
@@ -195,6 +221,7 @@ ALLOWED = (
             "starttls": offered(imap("STARTTLS"), imap(), required=False, **IMAP_OK),
             "versions": OLD,
             "tls": TLS13,
+            **LOGIN_ALLOWED,
         },
         leaf=MAIL_RSA,
     ),
@@ -208,6 +235,7 @@ ALLOWED = (
             "starttls": offered(pop3("STLS"), pop3(), required=False, **POP3_OK),
             "versions": OLD,
             "tls": TLS13,
+            **LOGIN_ALLOWED,
         },
         leaf=MAIL_RSA,
     ),

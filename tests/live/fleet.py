@@ -1,7 +1,7 @@
 """Everything that is scanned."""
 
 from tests.live import dovecot, gnutls, nginx, openssl, postfix, sslv3
-from tests.live.servers import Listener, Server, Truth
+from tests.live.servers import Listener, Server, Truth, gets
 
 SERVERS: tuple[Server, ...] = (
     *postfix.SERVERS,
@@ -19,7 +19,14 @@ NOBODY_THERE = (
         "127.77.9.1",
         25,
         "smtp",
-        {"status": "unreachable", "starttls": REFUSED, "versions": None, "tls": None, "certificate": None},
+        {
+            "status": "unreachable",
+            "starttls": REFUSED,
+            "versions": None,
+            "tls": None,
+            "certificate": None,
+            "clients": gets("fails", "fails", "fails", "fails"),
+        },
     ),
     Listener(
         "closed.live.test",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.live.certificates import EXPIRED, LEAVES, MAIL, MAIL_RSA, Certificates, Leaf
 from tests.live.dovecot import OPTIONAL, SASL_SOCKET
-from tests.live.servers import TLS13, Listener, Server, Truth, spoken_by_openssl
+from tests.live.servers import TLS13, Found, Listener, Server, Truth, gets, spoken_by_openssl
 
 MASTER = "/usr/lib/postfix/sbin/master"  # where Debian has it
 
@@ -72,8 +72,15 @@ def ehlo(*, starttls: bool = False, auth: bool = False) -> Truth:
     return {"capabilities": keywords, "auth": list(MECHANISMS) if auth else [], "login_disabled": None}
 
 
-def starttls(versions: Truth, *, auth_before: bool = False, auth_inside: bool = False) -> Truth:
-    """The record where STARTTLS goes well."""
+def starttls(
+    versions: Truth,
+    *findings: str,
+    auth_before: bool = False,
+    auth_inside: bool = False,
+    required: bool | None = None,
+    session: str = "secure",
+) -> Truth:
+    """The record where STARTTLS goes well. What a login is to begin with, or else the mail, goes in the clear."""
     accepted: Truth = {
         "verdict": "ok",
         "stage": "reply",
@@ -86,8 +93,15 @@ def starttls(versions: Truth, *, auth_before: bool = False, auth_inside: bool = 
         "before": ehlo(starttls=True, auth=auth_before),
         "inside": ehlo(auth=auth_inside),
     }
-    required = {"required": False} if auth_before else {}
-    return {"status": "tls", "starttls": {**accepted, **required}, "versions": versions, "tls": TLS13}
+    inside_only = required or (auth_inside and not auth_before)
+    return {
+        "status": "tls",
+        "starttls": {**accepted, "required": False if auth_before else required},
+        "versions": versions,
+        "tls": TLS13,
+        "findings": Found(*findings),
+        "clients": gets("refused" if inside_only else "plaintext", session, session, "fails"),
+    }
 
 
 IMPLICIT: Truth = {
@@ -95,6 +109,8 @@ IMPLICIT: Truth = {
     "starttls": {"verdict": None, "before": None, "inside": ehlo(auth=True)},
     "versions": MODERN,
     "tls": TLS13,
+    "findings": Found(),
+    "clients": gets("fails", "fails", "fails", "secure"),
 }
 NOT_OFFERED: Truth = {
     "status": "no_tls",
@@ -103,12 +119,15 @@ NOT_OFFERED: Truth = {
         "stage": "capabilities",
         "cause": None,
         "advertised": False,
+        "required": None,
         "before": ehlo(),
         "inside": None,
     },
     "versions": None,
     "tls": None,
     "certificate": None,
+    "findings": Found("starttls-not-offered"),
+    "clients": gets("plaintext", "plaintext", "fails", "fails"),
 }
 BROKEN_KEY: Truth = {
     "status": "inconclusive",
@@ -119,26 +138,50 @@ BROKEN_KEY: Truth = {
         "code": "454",
         "text": "454 4.7.0 TLS not available due to local problem",
         "advertised": True,
+        "required": None,
         "before": ehlo(starttls=True),
         "inside": None,
     },
     "versions": None,
     "tls": None,
     "certificate": None,
+    "findings": Found(),
+    "clients": gets("unknown", "unknown", "unknown", "fails"),  # it passes, and what is inside TLS nobody saw
     "flags": ["advertised_but_refused"],
 }
 LISTENERS = (
     Listener(
-        "mail.live.test", "127.77.1.1", 25, "smtp", starttls(MODERN, auth_before=True, auth_inside=True), leaf=MAIL
+        "mail.live.test",
+        "127.77.1.1",
+        25,
+        "smtp",
+        starttls(MODERN, "auth-before-tls", auth_before=True, auth_inside=True),
+        leaf=MAIL,
     ),
     Listener("mail.live.test", "127.77.1.2", 25, "smtp", starttls(MODERN, auth_inside=True), leaf=MAIL_RSA),
-    Listener("mail.live.test", "127.77.1.2", 587, "submission", starttls(MODERN, auth_inside=True), leaf=MAIL),
+    Listener(
+        "mail.live.test",
+        "127.77.1.2",
+        587,
+        "submission",
+        starttls(MODERN, auth_inside=True, required=True),  # it says so in answer to RSET
+        leaf=MAIL,
+    ),
     Listener("mail.live.test", "127.77.1.2", 465, "submissions", IMPLICIT, leaf=MAIL),
     Listener("mail.live.test", "127.77.1.3", 25, "smtp", NOT_OFFERED),
     Listener("mail.live.test", "127.77.1.4", 25, "smtp", BROKEN_KEY),
-    Listener("mx.live.test", "127.77.1.5", 25, "smtp", starttls(OLD), leaf=MAIL_RSA),
+    Listener(
+        "mx.live.test", "127.77.1.5", 25, "smtp", starttls(OLD, "tls1.0-enabled", "tls1.1-enabled"), leaf=MAIL_RSA
+    ),
     # postscreen: a greeting in two parts, two seconds apart, and whoever talks between them is turned away.
-    Listener("expired.live.test", "127.77.1.6", 25, "smtp", starttls(MODERN), leaf=EXPIRED),
+    Listener(
+        "expired.live.test",
+        "127.77.1.6",
+        25,
+        "smtp",
+        starttls(MODERN, "certificate-expired", session="secure_untrusted"),
+        leaf=EXPIRED,
+    ),
 )
 
 

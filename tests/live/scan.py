@@ -5,26 +5,27 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.live.certificates import Certificates
-from tests.live.fleet import LISTENERS
-from tests.live.servers import Fleet
+from tests.live.servers import Fleet, Listener
 
 TLSWEEP = Path(sys.executable).with_name("tlsweep")
 SCAN_WITHIN_S = 90
 OPTIONS = (
     *("--allow", "127.0.0.0/8", "--allow", "::1/128"),
-    *("--rate", "0", "--per-address", "0", "--per-address-rate", "0", "--no-progress"),
+    *("--rate", "0", "--per-address", "0", "--per-address-rate", "0", "--retries", "0", "--no-progress"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What came out, and what the servers wrote meanwhile."""
+    """Who was asked, what came out, and what the servers wrote meanwhile."""
 
+    listeners: Sequence[Listener]
     records: list[dict[str, Any]]
     certificates: Certificates
     exit_status: int
@@ -33,17 +34,28 @@ class Scan:
     logs: dict[str, str]  # by the server's name
 
 
-def scan_of(fleet: Fleet) -> Scan:
-    """Run the command once for the whole lot."""
+def scan_of(fleet: Fleet, listeners: Sequence[Listener], *options: str) -> Scan:
+    """Run the command once for all of these. `options` have the last word."""
     targets, output = fleet.directory / "targets.csv", fleet.directory / "out.jsonl"
     with targets.open("w", newline="") as file:
         lines = csv.writer(file)
         lines.writerow(["host", "address", "port", "service", "number"])
-        for number, listener in enumerate(LISTENERS):
+        for number, listener in enumerate(listeners):
             lines.writerow([listener.host or "", listener.address, listener.port, listener.service, number])
     started = time.monotonic()
     done = subprocess.run(
-        [TLSWEEP, "scan", "--input", targets, "--output", output, *OPTIONS],
+        [
+            TLSWEEP,
+            "scan",
+            "--input",
+            targets,
+            "--output",
+            output,
+            "--trust",
+            fleet.certificates.root,
+            *OPTIONS,
+            *options,
+        ],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -53,4 +65,4 @@ def scan_of(fleet: Fleet) -> Scan:
     duration_s = time.monotonic() - started
     records = [json.loads(line) for line in output.read_text().splitlines()] if output.exists() else []
     logs = {running.server.name: running.log() for running in fleet.running}
-    return Scan(records, fleet.certificates, done.returncode, done.stderr, duration_s, logs)
+    return Scan(listeners, records, fleet.certificates, done.returncode, done.stderr, duration_s, logs)

@@ -25,7 +25,7 @@ from typing import Any
 
 from tests.live.certificates import Certificates, Leaf
 
-START_WITHIN_S = 20.0
+START_WITHIN_S = 60.0  # all together; RabbitMQ alone takes ten on a machine that has nothing else to do
 STOP_WITHIN_S = 5.0
 LOG_LINES_SHOWN = 15
 
@@ -58,11 +58,15 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A program. `configure` writes what it needs into the directory; its command must stay in the foreground."""
+    """A program. `configure` writes what it needs into the directory; its command must stay in the foreground.
+
+    `meanwhile` goes on while it is scanned, and has begun before: connections that somebody else holds, say.
+    """
 
     name: str
     configure: Callable[[Path, Certificates], Sequence[str | Path]]
     listeners: tuple[Listener, ...]
+    meanwhile: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,31 @@ def failed(alert_name: str) -> Truth:
     }
 
 
+def gets(none: str, starttls_if_available: str, starttls: str, ssl_tls: str) -> Truth:
+    """`clients`: what a mail program with each of these settings would get."""
+    return {
+        "none": none,
+        "starttls_if_available": starttls_if_available,
+        "starttls": starttls,
+        "ssl_tls": ssl_tls,
+    }
+
+
+class Found:
+    """Equal to the list of just these findings."""
+
+    def __init__(self, *ids: str) -> None:
+        self.ids = ids
+
+    def __eq__(self, recorded: object) -> bool:
+        return isinstance(recorded, list) and sorted(finding["id"] for finding in recorded) == sorted(self.ids)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"just {self.ids}"
+
+
 def merged(truth: Truth, more: Truth | None) -> Truth:
     """Both, one level into the other; `more` has the last word."""
     result = dict(truth)
@@ -171,10 +200,10 @@ class Running:
         """All of these programs end on SIGTERM, and so do their children."""
         self._signal(signal.SIGTERM)
 
-    def make_sure_it_stopped(self) -> None:
-        """Wait a little, then kill what is left of its process group."""
+    def make_sure_it_stopped(self, deadline: float) -> None:
+        """Wait until then, and kill what is left of its process group."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(STOP_WITHIN_S)
+            self.process.wait(max(0.0, deadline - time.monotonic()))
         self._signal(signal.SIGKILL)
         self.process.wait(STOP_WITHIN_S)
 
@@ -199,6 +228,7 @@ class Fleet:
         self.directory = directory
         self.certificates = Certificates(directory / "certificates")
         self.running: list[Running] = []
+        self.meanwhile = contextlib.ExitStack()
 
     def __enter__(self) -> "Fleet":
         try:
@@ -221,6 +251,8 @@ class Fleet:
         deadline = time.monotonic() + START_WITHIN_S
         for running in self.running:
             running.wait_until_it_listens(deadline)
+        for running in self.running:
+            self.meanwhile.enter_context(running.server.meanwhile())
 
     def _started(self, server: Server) -> Running:
         directory = self.directory / server.name
@@ -234,10 +266,12 @@ class Fleet:
 
     def _stop(self) -> None:
         with uninterrupted():
+            self.meanwhile.close()
             for running in self.running:
                 running.ask_to_stop()
+            deadline = time.monotonic() + STOP_WITHIN_S
             for running in self.running:
-                running.make_sure_it_stopped()
+                running.make_sure_it_stopped(deadline)
             self.running.clear()
 
 

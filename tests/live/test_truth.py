@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from tests.live.certificates import Issuer, Leaf
 from tests.live.fleet import LISTENERS
 from tests.live.scan import TLSWEEP, Scan
 from tests.live.servers import Listener, NotYet, merged
@@ -33,10 +34,7 @@ def truth_of(listener: Listener, number: int, scan: Scan) -> Mapping[str, object
     }
     if listener.leaf:
         chain = scan.certificates.chain(listener.leaf)
-        certificate = scan.certificates.facts(listener.leaf) | {
-            "trusted": NotYet(False),  # nobody's trust store has the root of this run
-            "name_matches": NotYet(listener.leaf.covers(listener.host)) if listener.host else None,
-        }
+        certificate = scan.certificates.facts(listener.leaf) | verified(listener.leaf, listener.host)
         if listener.handshake:
             truth["tls"] = {"chain": chain, "certificate_from": "handshake"}
             truth["certificate"] = certificate
@@ -44,6 +42,23 @@ def truth_of(listener: Listener, number: int, scan: Scan) -> Mapping[str, object
             truth["tls"] = {"chain": NotYet(chain), "certificate_from": NotYet("message")}
             truth["certificate"] = NotYet(certificate)
     return merged(truth, listener.truth)
+
+
+def verified(leaf: Leaf, host: str | None) -> dict[str, object]:
+    """What verification comes to where the root of this run is trusted."""
+    trusted = leaf.issuer is not Issuer.SELF
+    matches = leaf.covers(host) if host else None
+    failed = {
+        "certificate-host-mismatch": matches is False,
+        "certificate-expired": not leaf.time_valid,
+        "certificate-not-trusted": not trusted,
+    }
+    return {
+        "trusted": trusted,
+        "trust_error": None if trusted else "self_signed",
+        "name_matches": matches,
+        "results": [word for word, applies in failed.items() if applies],
+    }
 
 
 def differences(truth: object, recorded: object, field: str = "") -> Iterator[Difference]:
@@ -87,12 +102,12 @@ def test_nothing_but_the_targets_is_recorded(scan: Scan) -> None:
     first, *middle, last = scan.records
     assert [(run["type"], run["event"]) for run in (first, last)] == [("run", "start"), ("run", "end")]
     assert {record["type"] for record in middle} == {"endpoint"}
-    assert sorted(record["id"] for record in middle) == sorted(listener.id for listener in LISTENERS)
+    assert sorted(record["id"] for record in middle) == sorted(listener.id for listener in scan.listeners)
     assert len({record["run_id"] for record in scan.records}) == 1
     assert last["complete"] is True
     counts = last["endpoints"]
-    assert (counts["taken"], counts["recorded"], counts["unfinished"]) == (len(LISTENERS), len(LISTENERS), 0)
-    assert counts["status"] == Counter(listener.truth["status"] for listener in LISTENERS)
+    assert (counts["taken"], counts["recorded"], counts["unfinished"]) == (len(scan.listeners), len(scan.listeners), 0)
+    assert counts["status"] == Counter(listener.truth["status"] for listener in scan.listeners)
 
 
 def test_records_keep_to_the_schema(scan: Scan) -> None:

@@ -17,7 +17,7 @@ from math import inf
 
 import trio
 
-from scanner.connection import ConnectFailed
+from scanner.connection import ConnectFailed, Patience
 from scanner.dialogue import End, WireEnded
 from scanner.outcome import Outcome, Stage, Verdict
 from tests.peers.tls_server import Closed, Speaker
@@ -146,7 +146,8 @@ class Wire:
             if answer := self._speaker.hear(data):
                 self._arriving.append((due, answer))
         except Closed as closed:
-            self._arriving += [(due, closed.last), (due, FIN)] if closed.last else [(due, FIN)]
+            end = (due, RST if closed.reset else FIN)
+            self._arriving += [(due, closed.last), end] if closed.last else [end]
 
 
 @dataclass
@@ -157,18 +158,18 @@ class Network:
     wires: dict[str, list[Wire]] = field(default_factory=dict)
     dialled: list[str] = field(default_factory=list)
 
-    async def dial(self, address: str, port: int, timeout_s: float, deadline: float) -> Wire:
+    async def dial(self, address: str, port: int, timeout_s: float, patience: Patience) -> Wire:
         """As `connection.dial`."""
         peers = self.peers[address]
         peer = peers[min(self.dialled.count(address), len(peers) - 1)]
         self.dialled.append(address)
-        until = min(trio.current_time() + timeout_s, deadline)
+        until = min(trio.current_time() + timeout_s, patience.deadline)
         arrives = trio.current_time() + peer.connect_s
         await trio.sleep_until(min(arrives, until))
         if arrives > until:
             raise ConnectFailed(Outcome(Verdict.UNREACHABLE, Stage.CONNECT, "timeout"))
         if peer.failure:
             raise ConnectFailed(peer.failure)
-        wire = Wire(peer, deadline)
+        wire = Wire(peer, patience.deadline)
         self.wires.setdefault(address, []).append(wire)
         return wire

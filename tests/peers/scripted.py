@@ -69,6 +69,10 @@ class Talk:
         line, _, self._unread = line.partition(b"\n")
         return line
 
+    def take_back(self, data: bytes) -> None:
+        """Let this be heard again."""
+        self._unread = data + self._unread
+
     async def silence(self) -> None:
         """Listen until the client goes."""
         while await self.hear():

@@ -23,11 +23,12 @@ class Speaker(Protocol):
 
 
 class Closed(Exception):  # noqa: N818
-    """The server closes the connection, when it has sent `last`."""
+    """The server closes the connection, when it has sent `last`: by FIN, or by RST."""
 
-    def __init__(self, last: bytes = b"") -> None:
+    def __init__(self, last: bytes = b"", *, reset: bool = False) -> None:
         super().__init__(last)
         self.last = last
+        self.reset = reset
 
 
 @cache
@@ -61,7 +62,7 @@ class TlsServer:
         self._greeting = greeting
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = (context or server_context()).wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self._shaken = False
+        self._shaken = False  # is the handshake complete?
         self.heard: list[bytes] = []  # inside TLS
         self.closed_politely = False
 

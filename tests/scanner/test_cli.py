@@ -93,11 +93,11 @@ def test_files_that_are_none(tmp_path: Path) -> None:
 
 
 def test_the_output_is_not_the_input(tmp_path: Path) -> None:
-    """An output that would overwrite an input, or the block list, is refused, and the file is as it was."""
+    """An output that would overwrite an input, the block list or the trust store is refused: it is as it was."""
     path, other = tmp_path / "targets.txt", tmp_path / "other.txt"
     path.write_text("127.0.0.1\n")
     other.symlink_to(path)
-    for arguments in (("-i", str(path)), ("-i", "-", "--exclude", str(path))):
+    for arguments in (("-i", str(path)), ("-i", "-", "--exclude", str(path)), (TARGET, "--trust", str(path))):
         assert refused("scan", *arguments, "-o", str(other)) == f"tlsweep: {other}: the output would overwrite {path}"
     assert path.read_text() == "127.0.0.1\n"
 
@@ -111,6 +111,22 @@ def test_block_lists_that_are_none(tmp_path: Path) -> None:
     missing = tmp_path / "missing.txt"
     assert refused("scan", TARGET, "--exclude", str(missing)) == f"tlsweep: {missing}: No such file or directory"
     assert refused("scan", TARGET, "--exclude", str(tmp_path)) == f"tlsweep: {tmp_path}: Is a directory"
+
+
+def test_trust_that_is_none(tmp_path: Path) -> None:
+    """Whom to trust is known before anything is scanned, and before the output is touched."""
+    missing, empty, garbage = (tmp_path / name for name in ("missing.pem", "empty.pem", "garbage.pem"))
+    empty.touch()
+    garbage.write_bytes(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    output = tmp_path / "out.jsonl"
+    for path, why in (
+        (missing, "No such file or directory"),
+        (tmp_path, "Is a directory"),
+        (empty, "there is no certificate in it (PEM)"),
+        (garbage, "certificate 1 in it cannot be parsed"),
+    ):
+        assert refused("scan", TARGET, "-o", str(output), "--trust", str(path)) == f"tlsweep: {path}: {why}"
+    assert not output.exists()
 
 
 async def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
@@ -201,7 +217,7 @@ def test_defaults_are_those_of_the_config(monkeypatch: pytest.MonkeyPatch) -> No
     config = config_of(monkeypatch, TARGET)
     assert config == Config(targets=(TARGET,))
     assert (config.limits.per_address, config.limits.per_address_rate) == (1, 1)
-    assert (config.allow, config.der) == ((), False)
+    assert (config.allow, config.der, config.test_injection) == ((), False, False)
 
 
 def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -215,7 +231,7 @@ def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         *("--hello-name", "[192.0.2.9]", "--resolver", "[::1]:5353", "--resolver", "192.0.2.3", "--no-progress"),
         *("--endpoints", "1", "--connections", "2", "--rate", "3.5", "--per-address", "4", "--per-address-rate", "5"),
         *("--timeout-connect", "6", "--timeout-greeting", "7", "--timeout-reply", "8", "--timeout-tls", "9"),
-        *("--deadline", "10"),
+        *("--deadline", "10", "--trust", "ca.pem", "--test-injection"),
     )
     assert config.targets == ("a.example", "b.example")
     assert (config.inputs, config.output, config.der, config.progress) == (("/dev/null",), "out.jsonl", True, False)
@@ -223,7 +239,7 @@ def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert config.versions == (Version.SSLV2, Version.TLS1_3)
     assert list(map(str, config.allow)) == ["127.0.0.0/8", "::1/128"]
     assert (config.exclude, list(map(str, config.block))) == ((str(block),), ["192.0.2.0/24", "2001:db8::1/128"])
-    assert config.hello_name == "[192.0.2.9]"
+    assert (config.hello_name, config.trust, config.test_injection) == ("[192.0.2.9]", "ca.pem", True)
     assert [(str(address), port) for address, port in config.resolvers] == [("::1", 5353), ("192.0.2.3", 53)]
     assert config.limits == Limits(1, 2, 3.5, 4, 5)
     timeouts = config.timeouts

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from scanner.conclusion import Conclusion, Status, conclude
 from scanner.interview import Interview
+from scanner.looks import Look
 from scanner.outcome import Flag, Outcome, Stage, Verdict
+from scanner.question import Knock
 from scanner.starttls.result import Capabilities, Inside
 from scanner.tls.exchange import Evidence, HelloAnswer
 from scanner.tls.handshake import Handshake
@@ -231,10 +233,10 @@ STATUS: dict[str, tuple[str, Answers, Status]] = {
     "alerts behind a go-ahead": ("smtp", {TLS12: alert(40), SHAKE: ALERTED}, Status.TLS_FAILED),
     "not offered": ("smtp", {TLS12: turned_away(Verdict.NOT_OFFERED)}, Status.NO_TLS),
     "refused for good": ("smtp", {TLS12: turned_away(Verdict.REFUSED_PERMANENT)}, Status.NO_TLS),
-    "accepted and not done, twice": (
+    "accepted and not done, twice in one look": (
         "smtp",
         {TLS12: TIMEOUT, SHAKE: silent("timeout", Verdict.TIMEOUT)},
-        Status.NO_TLS,
+        Status.INCONCLUSIVE,
     ),
     "accepted and not done, looked at once": ("smtp", {TLS12: TIMEOUT}, Status.INCONCLUSIVE),
     "accepted and not done, then unreachable": ("smtp", {TLS12: TIMEOUT, SHAKE: REFUSED}, Status.INCONCLUSIVE),
@@ -288,6 +290,17 @@ STATUS: dict[str, tuple[str, Answers, Status]] = {
 def test_status(service: str, answers: Answers, status: Status) -> None:
     """One word for the whole endpoint."""
     assert concluded(answers, service).status is status
+
+
+@pytest.mark.parametrize(
+    ("before", "status"),
+    [(Verdict.ACCEPTED_NO_TLS, Status.NO_TLS), (Verdict.RATE_LIMITED, Status.INCONCLUSIVE)],
+)
+def test_a_promise_is_broken_at_the_second_look(before: Verdict, status: Status) -> None:
+    """Once may be the moment's fault; and another verdict before it does not count."""
+    made = held({TLS12: TIMEOUT}, "smtp")
+    made.looks.append(Look(0.0, before, Stage.TLS))
+    assert conclude(made).status is status
 
 
 def test_a_bug_of_ours() -> None:
@@ -354,6 +367,55 @@ def test_accepted_no_tls(answers: Answers, cause: str) -> None:
     assert (starttls.code, starttls.advertised) == (GO_AHEAD.code, True)
 
 
+MALFORMED = HelloAnswer(Evidence.GARBAGE, flags=frozenset({"violation"}))
+BROKEN = broken("broken", Verdict.HANDSHAKE_FAILED)
+
+
+@pytest.mark.parametrize("answers", [{TLS12: MALFORMED}, {TLS12: MALFORMED, TLS13: CLOSED, SHAKE: BROKEN}])
+def test_tls_that_breaks_its_grammar(answers: Answers) -> None:
+    """A record came back, and neither a hello nor an alert: no promise is broken, nor is it kept."""
+    conclusion = concluded(answers, "smtp")
+    assert conclusion.starttls is not None
+    assert (conclusion.starttls.verdict, conclusion.starttls.stage) == (Verdict.VIOLATION, Stage.TLS)
+    assert conclusion.status is Status.MISMATCH
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [{TLS12: MALFORMED, TLS13: alert(40)}, {TLS12: MALFORMED, SHAKE: ALERTED}, {TLS12: CLOSED, SHAKE: BROKEN}],
+)
+def test_tls_that_breaks_its_grammar_once(answers: Answers) -> None:
+    """A hello or an alert on another connection proves the go-ahead all the same."""
+    conclusion = concluded(answers, "smtp")
+    assert conclusion.starttls == GO_AHEAD
+    assert conclusion.status is Status.TLS_FAILED
+
+
+def test_a_go_ahead_that_was_our_own_words() -> None:
+    """An echo agrees to everything."""
+    conclusion = concluded({TLS12: ECHO}, "smtp")
+    assert conclusion.starttls is not None
+    assert (conclusion.starttls.verdict, conclusion.starttls.hint) == (Verdict.PROTOCOL_MISMATCH, "echo")
+    assert conclusion.status is Status.MISMATCH
+
+
+@pytest.mark.parametrize("verdict", [Verdict.CLOSED, Verdict.RESET])
+@pytest.mark.parametrize(
+    ("heard", "hint"),
+    [(yes(TLS12), "tls"), (alert(70), "tls"), (PLAINTEXT, "smtp"), (CLOSED, None), (TIMEOUT, None), (REFUSED, None)],
+)
+def test_a_knock(verdict: Verdict, heard: Came, hint: str | None) -> None:
+    """What answers a ClientHello, where plaintext was met with FIN or RST, is another than the service."""
+    made = held({TLS12: turned_away(verdict)}, "smtp")
+    made.knock = answer(Knock(), heard, upgraded=False)
+    conclusion = conclude(made)
+    assert conclusion.starttls is not None
+    assert conclusion.starttls.verdict == (Verdict.PROTOCOL_MISMATCH if hint else verdict)
+    assert conclusion.starttls.hint == hint
+    assert conclusion.status == (Status.MISMATCH if hint else Status.INCONCLUSIVE)
+    assert conclusion.versions is None  # of the service, nothing is known
+
+
 def test_what_was_said_in_place_of_tls() -> None:
     """The server's words after the go-ahead are better evidence than the go-ahead."""
     starttls = concluded({TLS12: PLAINTEXT}, "smtp").starttls
@@ -387,6 +449,33 @@ def test_text_before_our_hello() -> None:
     made.answers[0].early = b"250 injected\r\n"
     assert conclude(made).starttls == GO_AHEAD
     assert conclude(made).early == b"250 injected\r\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "others", "required"),
+    [
+        (None, [None, None], None),
+        (None, [None, True], True),
+        (None, [False, True], False),
+        (True, [False], True),
+        (False, [None], False),
+    ],
+)
+def test_whether_tls_is_required(first: bool | None, others: list[bool | None], required: bool | None) -> None:
+    """One connection is enough to know; the first one that does is believed."""
+    made = held({TLS12: yes(TLS12), SHAKE: SHAKEN, TLS13: yes(TLS13)}, "smtp")
+    for one, seen in zip(made.answers, [first, *others], strict=False):
+        one.starttls = replace(GO_AHEAD, required=seen)
+    conclusion = conclude(made)
+    assert conclusion.starttls
+    assert (conclusion.starttls.verdict, conclusion.starttls.required) == (Verdict.OK, required)
+
+
+def test_required_though_nothing_more_came_of_it() -> None:
+    """A connection that was turned away behind the inquiry has told as much, and no verdict hangs on it."""
+    conclusion = concluded({TLS12: yes(TLS12), SHAKE: turned_away(Verdict.CLOSED, required=True)}, "smtp")
+    assert conclusion.starttls == replace(GO_AHEAD, required=True)
+    assert not conclusion.inconsistent
 
 
 def test_the_first_dialogue_speaks_for_all() -> None:

@@ -5,8 +5,9 @@ import os
 import resource
 import socket
 import struct
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import repeat
 from math import inf
@@ -14,7 +15,16 @@ from math import inf
 import pytest
 import trio
 
-from scanner.connection import ConnectFailed, Connection, SocketWire, Timeouts, dial, outcome_of, source_addresses
+from scanner.connection import (
+    ConnectFailed,
+    Connection,
+    Patience,
+    SocketWire,
+    Timeouts,
+    dial,
+    outcome_of,
+    source_addresses,
+)
 from scanner.dialogue import End, WireEnded
 from scanner.outcome import Outcome, Stage, Verdict
 from scanner.question import Answer, Negotiate, OfferVersion, Question
@@ -30,7 +40,7 @@ TIMEOUTS = Timeouts(connect_s=3, greeting_s=7, reply_s=5, tls_s=4, deadline_s=60
 OFFER = OfferVersion(Version.TLS1_2)
 
 GREETING = Turn(1, b"220 mx ESMTP\r\n")
-CAPABILITIES = Turn(1, b"250-mx\r\n250 STARTTLS\r\n", heard=b"EHLO")
+CAPABILITIES = Turn(1, b"250-mx\r\n250-AUTH PLAIN\r\n250 STARTTLS\r\n", heard=b"EHLO")
 GO_AHEAD = Turn(1, b"220 go ahead\r\n", heard=b"STARTTLS\r\n")
 UPGRADE = (GREETING, CAPABILITIES, GO_AHEAD)
 CLOSE_NOTIFY = bytes.fromhex("15 0303 0002 0100")
@@ -303,6 +313,56 @@ async def test_a_whole_conversation(autojump_clock: object) -> None:
     assert answer.timings_ms == {"connect": 500, "greeting": 1000, "upgrade": 2000, "handshake": 250}
 
 
+WITHOUT_LOGIN = Turn(1, b"250-mx\r\n250 STARTTLS\r\n", heard=b"EHLO")
+EHLO, RSET, STARTTLS, QUIT = b"EHLO scan.example.test\r\n", b"RSET\r\n", b"STARTTLS\r\n", b"QUIT\r\n"
+
+
+@pytest.mark.parametrize(
+    ("question", "capabilities", "reset", "required", "said"),
+    [
+        (Negotiate(), WITHOUT_LOGIN, b"530 5.7.0 TLS first\r\n", True, EHLO + RSET + STARTTLS),
+        (Negotiate(), WITHOUT_LOGIN, b"250 ok\r\n", None, EHLO + RSET + STARTTLS),
+        (Negotiate(), CAPABILITIES, b"", False, EHLO + STARTTLS),
+        (Negotiate(inquiring=False), WITHOUT_LOGIN, b"", None, EHLO + STARTTLS),
+        (OFFER, WITHOUT_LOGIN, b"", None, EHLO + STARTTLS),
+    ],
+)
+async def test_one_connection_inquires(
+    autojump_clock: object, question: Question, capabilities: Turn, reset: bytes, required: bool | None, said: bytes
+) -> None:
+    """Whether TLS is required is asked on the connection of the full handshake, where the list does not tell."""
+    inquired = (Turn(1, reset, heard=RSET),) if reset else ()
+    answer, wire, _ = await ask(
+        Peer((GREETING, capabilities, *inquired, GO_AHEAD, Turn(0, TlsServer()))), question=question
+    )
+    assert answer.starttls
+    assert (answer.starttls.verdict, answer.starttls.required) == ("ok", required)
+    assert answer.hello or (answer.handshake and answer.handshake.failure is None)
+    assert wire
+    assert wire.said.partition(b"\x16\x03")[0] == said
+
+
+@pytest.mark.parametrize(
+    ("reset", "verdict", "said"),
+    [
+        ((Turn(1, FIN, heard=RSET),), "closed", EHLO + RSET),
+        ((Turn(1, RST, heard=RSET),), "reset", EHLO + RSET),
+        ((), "timeout", EHLO + RSET),
+        ((Turn(1, b"421 bye\r\n", heard=RSET),), "unavailable", EHLO + RSET + QUIT),
+    ],
+)
+async def test_a_server_that_takes_the_inquiry_amiss(
+    autojump_clock: object, reset: Sequence[Turn], verdict: str, said: bytes
+) -> None:
+    """It costs the handshake, and is told as what it is: no answer to STARTTLS."""
+    answer, wire, _ = await ask(Peer((GREETING, WITHOUT_LOGIN, *reset)), question=Negotiate())
+    assert answer.starttls
+    assert (answer.starttls.verdict, answer.starttls.stage, answer.starttls.required) == (verdict, "capabilities", None)
+    assert answer.handshake is None
+    assert wire
+    assert wire.said == said
+
+
 async def test_implicit_tls_greets_inside(autojump_clock: object) -> None:
     """In implicit mode the greeting comes inside TLS and is read before EHLO."""
     server = TlsServer(smtp_inside, greeting=b"220 mx ESMTP\r\n")
@@ -379,10 +439,9 @@ def connected(deadline_s: float = 5) -> Iterator[tuple[SocketWire, socket.socket
         client = socket.create_connection(listener.getsockname())
         server, _ = listener.accept()
     client.setblocking(False)
-    with server:
-        wire = SocketWire(client, trio.current_time() + deadline_s)
+    patience = Patience(trio.current_time() + deadline_s)
+    with server, patience, closing(SocketWire(client, patience)) as wire:
         yield wire, server
-        wire.close()
 
 
 def reset(server: socket.socket) -> None:
@@ -414,6 +473,51 @@ async def test_silence_on_a_socket() -> None:
             with pytest.raises(WireEnded) as ended:
                 await wire.receive(timeout_s)
             assert ended.value.end is End.TIMEOUT
+
+
+async def test_a_wait_after_a_shorter_one_has_all_of_its_time() -> None:
+    """What comes too late for the wait before, which is over, is in time for this one; nor is its end too early."""
+    async with trio.open_nursery() as nursery:
+        with connected() as (wire, server):
+            server.sendall(b"at once")
+            assert await wire.receive(0.05) == b"at once"
+            nursery.start_soon(_say_after, 0.1, server, b"later")
+            assert await wire.receive(2) == b"later"
+    with connected() as (wire, server):
+        server.sendall(b"again")
+        assert await wire.receive(0.05) == b"again"
+        began = trio.current_time()
+        with pytest.raises(WireEnded):
+            await wire.receive(0.1)
+        assert trio.current_time() - began >= 0.1
+
+
+async def _say_after(seconds: float, server: socket.socket, data: bytes) -> None:
+    await trio.sleep(seconds)
+    server.sendall(data)
+
+
+async def test_somebody_else_ends_a_wait() -> None:
+    """It is no silence of the server's, and what is cancelled outside stays cancelled."""
+    with trio.move_on_after(0.05) as scope, connected() as (wire, _):
+        await wire.receive(2)
+    assert scope.cancelled_caught
+    with trio.move_on_after(0.05) as scope, connected(deadline_s=0.01) as (wire, _):
+        with pytest.raises(WireEnded):
+            await wire.receive(2)
+        scope.cancel()
+        await wire.receive(2)
+    assert scope.cancelled_caught
+
+
+async def test_a_moment_that_passes_between_two_waits() -> None:
+    """Whoever is busy for longer than a wait may last has not waited."""
+    with connected() as (wire, server):
+        server.sendall(b"one")
+        await wire.receive(0.01)
+        time.sleep(0.02)  # noqa: ASYNC251 - it is this task that is busy
+        server.sendall(b"two")
+        assert await wire.receive(0.01) == b"two"
 
 
 async def test_a_tarpit_on_a_socket() -> None:
@@ -457,8 +561,8 @@ async def test_a_long_send_arrives_whole() -> None:
 async def test_dialling(address: str) -> None:
     """A connection knows our own address on it, in either family."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.create_server((address, 0), family=family) as listener:
-        wire = await dial(address, listener.getsockname()[1], 1, trio.current_time() + 1)
+    with socket.create_server((address, 0), family=family) as listener, Patience(trio.current_time() + 1) as patience:
+        wire = await dial(address, listener.getsockname()[1], 1, patience)
         assert wire.local_address == address
         wire.close()
 
@@ -467,8 +571,8 @@ async def test_dialling_a_closed_port() -> None:
     """A refused connection says so."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with pytest.raises(ConnectFailed) as failed:
-        await dial("127.0.0.1", port, 1, trio.current_time() + 1)
+    with pytest.raises(ConnectFailed) as failed, Patience(trio.current_time() + 1) as patience:
+        await dial("127.0.0.1", port, 1, patience)
     assert failed.value.outcome == Outcome(Verdict.UNREACHABLE, Stage.CONNECT, "refused")
 
 
@@ -478,12 +582,12 @@ async def test_dialling_somebody_who_does_not_answer() -> None:
         address, port = listener.getsockname()
         waiting = [socket.create_connection((address, port))]
         before = len(os.listdir("/proc/self/fd"))
-        with pytest.raises(ConnectFailed) as failed:
-            await dial(address, port, 0.05, trio.current_time() + 1)
+        with pytest.raises(ConnectFailed) as failed, Patience(trio.current_time() + 1) as patience:
+            await dial(address, port, 0.05, patience)
         assert failed.value.outcome == Outcome(Verdict.UNREACHABLE, Stage.CONNECT, "timeout")
         assert len(os.listdir("/proc/self/fd")) == before
-        with trio.move_on_after(0.01) as scope:
-            await dial(address, port, 1, trio.current_time() + 1)
+        with trio.move_on_after(0.01) as scope, Patience(trio.current_time() + 1) as patience:
+            await dial(address, port, 1, patience)
         assert scope.cancelled_caught
         assert len(os.listdir("/proc/self/fd")) == before
         for each in waiting:
@@ -497,8 +601,8 @@ async def test_dialling_without_descriptors() -> None:
     os.close(lowest_free)
     resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
     try:
-        with pytest.raises(ConnectFailed) as failed:
-            await dial("127.0.0.1", 9, 1, trio.current_time() + 1)
+        with pytest.raises(ConnectFailed) as failed, Patience(trio.current_time() + 1) as patience:
+            await dial("127.0.0.1", 9, 1, patience)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert failed.value.outcome == Outcome(

@@ -2,20 +2,25 @@
 
 import tracemalloc
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any
 
 import pytest
 import trio
 from structlog.testing import capture_logs
 
+from scanner.conclusion import Conclusion
 from scanner.connection import Connection, Timeouts
 from scanner.engine import GRACE_S, Engine
 from scanner.interview import Interview
 from scanner.limits import Limits
+from scanner.looks import SLOWER_S
 from scanner.outcome import Outcome, Stage, Verdict
 from scanner.question import Answer, Negotiate, OfferVersion
 from scanner.record import Recorder
+from scanner.starttls.result import StartTls
 from scanner.tls.exchange import Evidence, HelloAnswer
 from scanner.tls.handshake import Handshake
 from scanner.tls.names import Version
@@ -45,7 +50,7 @@ class World:
     most_open: int = 0
     most_tasks: int = 0
     over: list[Interview] = field(default_factory=list)
-    records: list[dict[str, object]] = field(default_factory=list)
+    records: list[dict[str, Any]] = field(default_factory=list)
     recorder: Recorder = field(default_factory=lambda: Recorder("0" * 26))
 
     async def ask(self, endpoint: Endpoint, answer: Answer) -> None:
@@ -70,10 +75,10 @@ class World:
             case Negotiate():
                 answer.handshake = Handshake(version=Version.TLS1_3)
 
-    def on_over(self, interview: Interview, ended: float) -> None:
+    def on_over(self, interview: Interview, conclusion: Conclusion, ended: float) -> None:
         """As a run does it."""
         self.over.append(interview)
-        self.records.append(self.recorder.endpoint(interview, ended))
+        self.records.append(self.recorder.endpoint(interview, conclusion, ended))
 
     def engine(self, limits: Limits = UNLIMITED, versions: tuple[Version, ...] = ALL) -> Engine:
         """An engine in this world."""
@@ -299,10 +304,10 @@ async def test_a_bug_in_the_making_of_a_record(autojump_clock: object) -> None:
     """Where a record cannot be made of what was found, there is one that says so; the scan goes on."""
 
     class Unspeakable(World):
-        def on_over(self, interview: Interview, ended: float) -> None:
+        def on_over(self, interview: Interview, conclusion: Conclusion, ended: float) -> None:
             if interview.endpoint.address == "192.0.0.1" and interview.answers:
                 raise ZeroDivisionError("a record")
-            super().on_over(interview, ended)
+            super().on_over(interview, conclusion, ended)
 
     world = Unspeakable()
     engine = world.engine()
@@ -320,10 +325,10 @@ async def test_a_bug_in_the_making_of_every_record(autojump_clock: object) -> No
     """Where not even that can be made, the endpoint is counted as unfinished; the scan goes on."""
 
     class Hopeless(World):
-        def on_over(self, interview: Interview, ended: float) -> None:
+        def on_over(self, interview: Interview, conclusion: Conclusion, ended: float) -> None:
             if interview.endpoint.address == "192.0.0.1":
                 raise ZeroDivisionError("a record")
-            super().on_over(interview, ended)
+            super().on_over(interview, conclusion, ended)
 
     world = Hopeless()
     engine = world.engine()
@@ -467,3 +472,187 @@ async def test_being_cancelled(autojump_clock: object) -> None:
         await run(world.engine(), map(endpoint, range(10)))
     assert scope.cancelled_caught
     assert world.open == 0
+
+
+BUSY = StartTls(Verdict.RATE_LIMITED, Stage.GREETING, code="421", text="421 4.7.0 too many connections")
+
+
+@dataclass
+class Moody(World):
+    """A server whose mood, from its first connection on, is told for each moment: None is TLS for all."""
+
+    mood: Callable[[float], StartTls | Outcome | None] = lambda _: None
+
+    def fill_in(self, answer: Answer) -> None:
+        """What comes back just now."""
+        match self.mood(trio.current_time() - self.asked[0][0]):
+            case StartTls() as turned_away:
+                answer.starttls = turned_away
+            case Outcome() as failure:
+                answer.failure = failure
+            case None:
+                answer.starttls = StartTls(Verdict.OK, Stage.REPLY, code="220", advertised=True)
+                super().fill_in(answer)
+
+    def engine(self, limits: Limits = UNLIMITED, versions: tuple[Version, ...] = ALL, retries: int = 2) -> Engine:
+        """An engine that looks again."""
+        return Engine(self.ask, self.on_over, versions, limits, clock=trio.current_time, retries=retries)
+
+
+def smtp(number: int = 1) -> Endpoint:
+    """An SMTP server with an address of its own."""
+    return replace(endpoint(number, 25), service=SERVICES["smtp"])
+
+
+def looks(record: dict[str, Any]) -> list[str]:
+    """The verdicts of its looks."""
+    return [look["verdict"] for look in record["looks"]]
+
+
+async def test_a_busy_server_is_looked_at_again(autojump_clock: object) -> None:
+    """Not sooner than a minute later, at a slower pace, and then it tells all."""
+    world = Moody(takes_s=0.5, mood=lambda now: BUSY if now < 30 else None)
+    await run(world.engine(), [smtp()])
+    (record,) = world.records
+    assert (record["status"], looks(record)) == ("tls", ["rate_limited", "ok"])
+    assert record["looks"][0]["text"] == "421 4.7.0 too many connections"
+    first, second, *rest = world.starts("192.0.0.1")
+    assert second - first >= 60
+    assert len(rest) == QUESTIONS - 1
+    assert {later - sooner for sooner, later in pairwise([second, *rest])} == {SLOWER_S}
+    assert record["connections"] == QUESTIONS + 1
+
+
+@pytest.mark.parametrize(
+    ("retries", "starts"), [(0, [0]), (1, [0, 60.5]), (2, [0, 60.5, 181]), (3, [0, 60.5, 181, 421.5])]
+)
+async def test_a_server_that_stays_busy(autojump_clock: object, retries: int, starts: list[float]) -> None:
+    """Each pause is twice as long as the one before; after the last retry, what it says is its verdict."""
+    world = Moody(takes_s=0.5, mood=lambda _: BUSY)
+    engine = world.engine(retries=retries)
+    await run(engine, [smtp()])
+    assert world.starts("192.0.0.1") == starts
+    assert looks(world.records[0]) == ["rate_limited"] * (retries + 1)
+    assert (engine.tally.over, engine.tally.waiting, engine.tally.in_flight) == (1, 0, 0)
+
+
+async def test_never_sooner_than_the_server_said(autojump_clock: object) -> None:
+    """It knows best how long it will be busy; one that wants more than an hour is left alone."""
+    said = {"421 try again in 10 minutes": [0, 600.5], "421 come back in 2 hours": [0]}
+    for text, starts in said.items():
+        mood = replace(BUSY, text=text)
+        world = Moody(takes_s=0.5, mood=lambda now, mood=mood: mood if now < 1 else None)
+        await run(world.engine(limits=Limits(0, 0, 0, 0, 1)), [smtp()])
+        assert world.starts("192.0.0.1")[: len(starts)] == starts
+        assert ("deferred_dropped" in world.records[0]["flags"]) == (len(starts) == 1)
+
+
+async def test_silence_is_looked_at_once_more(autojump_clock: object) -> None:
+    """However many retries there may be."""
+    nobody = Outcome(Verdict.UNREACHABLE, Stage.CONNECT, "timeout")
+    world = Moody(takes_s=0.5, mood=lambda _: nobody)
+    await run(world.engine(retries=5), [smtp()])
+    assert world.starts("192.0.0.1") == [0, 30.5]
+    assert looks(world.records[0]) == ["unreachable"] * 2
+
+
+async def test_a_refused_connection_is_no_matter_of_the_moment(autojump_clock: object) -> None:
+    """Nor is any firm verdict."""
+    for firm in (UNREACHABLE, StartTls(Verdict.NOT_OFFERED, Stage.CAPABILITIES)):
+        world = Moody(mood=lambda _, firm=firm: firm)
+        await run(world.engine(), [smtp()])
+        assert len(world.asked) == 1
+
+
+async def test_what_was_answered_is_not_asked_again(autojump_clock: object) -> None:
+    """A server that turns everybody away after three answers is asked for the other four alone."""
+    world = Moody(takes_s=0.5, mood=lambda now: BUSY if 2.9 < now < 60 else None)
+    await run(world.engine(Limits(0, 0, 0, 1, 1)), [smtp()])
+    (record,) = world.records
+    assert record["connections"] == QUESTIONS + 4
+    assert looks(record) == ["ok", "ok"]
+    assert {entry["verdict"] for entry in record["versions"].values()} == {"yes"}
+    assert "throttled" not in record["flags"]
+
+
+async def test_who_waits_takes_no_place(autojump_clock: object) -> None:
+    """With one place in flight, a hundred busy servers do not keep an answering one from its turn."""
+
+    class Half(Moody):
+        def fill_in(self, answer: Answer) -> None:
+            busy = self.asked[-1][1] != "192.0.0.200" and trio.current_time() - self.asked[0][0] < 60
+            answer.starttls = BUSY if busy else StartTls(Verdict.OK, Stage.REPLY)
+            if not busy:
+                World.fill_in(self, answer)
+
+    half = Half(takes_s=0.1)
+    engine = half.engine(Limits(endpoints=1, connections=1, rate=0, per_address=0, per_address_rate=0))
+    await run(engine, [*map(smtp, range(100)), smtp(200)])
+    assert half.records[0]["address"] == "192.0.0.200"
+    assert [record["status"] for record in half.records] == ["tls"] * 101
+    assert half.most_open == 1
+
+
+async def test_beyond_the_bound_nobody_waits(autojump_clock: object) -> None:
+    """Then the record is written at once, and says so."""
+    world = Moody(takes_s=0.5, mood=lambda _: BUSY)
+    engine = world.engine(Limits(0, 0, 0, 0, 0, deferred=2), retries=1)
+    await run(engine, map(smtp, range(5)))
+    dropped = [record for record in world.records if "deferred_dropped" in record["flags"]]
+    assert (len(dropped), len(world.records)) == (3, 5)
+    assert all(len(record["looks"]) == 1 for record in dropped)
+    assert world.records[:3] == dropped
+
+
+async def test_a_stop_during_the_wait(autojump_clock: object) -> None:
+    """What is known of those that wait is written at once."""
+    world = Moody(takes_s=0.5, mood=lambda _: BUSY)
+    engine = world.engine()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run, engine, [smtp(1), smtp(2)])
+        await trio.sleep(20)
+        assert (engine.tally.waiting, world.records) == (2, [])
+        engine.stop()
+    assert trio.current_time() - world.asked[0][0] == pytest.approx(20)
+    assert [record["starttls"]["verdict"] for record in world.records] == ["rate_limited"] * 2
+    assert (engine.tally.over, engine.tally.unfinished, engine.tally.waiting) == (2, 0, 0)
+
+
+async def test_a_stop_during_a_later_look(autojump_clock: object) -> None:
+    """A look that is cut short before its first answer is none: the one before it stands."""
+    world = Moody(takes_s=0.5, mood=lambda _: BUSY)
+
+    async def ask(endpoint: Endpoint, answer: Answer) -> None:
+        if len(world.asked) == 1:
+            await trio.sleep_forever()
+        await world.ask(endpoint, answer)
+
+    engine = Engine(ask, world.on_over, ALL, UNLIMITED, clock=trio.current_time, retries=2)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run, engine, [smtp(1)])
+        await trio.sleep(70)
+        engine.stop()
+    (record,) = world.records
+    assert (looks(record), record["starttls"]["verdict"]) == (["rate_limited"], "rate_limited")
+    assert record["connections"] == 2
+
+
+async def test_a_broken_promise_is_believed_at_the_second_look(autojump_clock: object) -> None:
+    """Silence behind a go-ahead may be a matter of the moment; the second time it is `no_tls`."""
+
+    class Broken(World):
+        def fill_in(self, answer: Answer) -> None:
+            answer.starttls = StartTls(Verdict.OK, Stage.REPLY, code="220", advertised=True)
+            if isinstance(answer.question, OfferVersion):
+                answer.hello = HelloAnswer(Evidence.CLOSED)
+            else:
+                answer.handshake = Handshake(failure=Outcome(Verdict.CLOSED, Stage.TLS, "eof"))
+
+    for retries, status in ((0, "inconclusive"), (2, "no_tls")):
+        world = Broken()
+        engine = Engine(world.ask, world.on_over, ALL, UNLIMITED, clock=trio.current_time, retries=retries)
+        await run(engine, [smtp()])
+        (record,) = world.records
+        assert record["status"] == status
+        assert looks(record) == ["accepted_no_tls"] * (2 if retries else 1)
+        assert ("starttls-broken" in {found["id"] for found in record["findings"]}) == bool(retries)

@@ -8,12 +8,17 @@ import pytest
 from scanner.conclusion import conclude
 from scanner.findings import FINDINGS, findings_of
 from scanner.interview import Interview
+from scanner.looks import Look
 from scanner.outcome import Flag, Outcome, Stage, Verdict
+from scanner.question import Answer, InjectCommand
+from scanner.starttls.injection import Injection, InjectionResult
+from scanner.starttls.ldap import START_TLS_OID
 from scanner.starttls.result import Capabilities, Inside, StartTls
 from scanner.tls.certificate import Certificate, Key
 from scanner.tls.exchange import HelloAnswer
 from scanner.tls.handshake import Handshake
 from scanner.tls.names import Version
+from scanner.trust import Verified
 from targets.services import SERVICES, Mode
 from tests.conftest import SCHEMA
 from tests.scanner.answers import (
@@ -32,7 +37,9 @@ from tests.scanner.answers import (
     turned_away,
     yes,
 )
+from tests.scanner.transcript import FOLDER, read
 
+LDAP_START_TLS = START_TLS_OID.decode()
 NOW = datetime(2026, 11, 23, 20, tzinfo=UTC)
 SSL2, SSL3, TLS10, TLS11, TLS12, TLS13 = Version
 SHAKE = None
@@ -48,14 +55,26 @@ def offering(before: Capabilities) -> StartTls:
 
 
 def found(
-    held: Interview, inside: Inside | None = None, certificate: Certificate | None = None, now: datetime = NOW
+    held: Interview,
+    inside: Inside | None = None,
+    certificate: Certificate | None = None,
+    now: datetime = NOW,
+    verified: Verified | None = None,
 ) -> set[str]:
-    return {each.id for each in findings_of(held.endpoint.service, conclude(held), inside, certificate, now)}
+    service, conclusion = held.endpoint.service, conclude(held)
+    return {each.id for each in findings_of(service, conclusion, inside, certificate, verified, now)}
 
 
-def held(service: str, answers: dict[Version | None, Came], starttls: StartTls | None = None) -> Interview:
-    """An interview with these answers; behind this dialogue, where one is given."""
+def held(
+    service: str,
+    answers: dict[Version | None, Came],
+    starttls: StartTls | None = None,
+    before: Verdict | None = None,
+) -> Interview:
+    """An interview with these answers; behind this dialogue, and after a look that came to `before`, where given."""
     made = interview(service)
+    if before:
+        made.looks.append(Look(0.0, before, Stage.TLS))
     upgraded = SERVICES[service].mode is Mode.STARTTLS
     for question, came in answers.items():
         one = answer(asked(question), came, upgraded=upgraded)
@@ -98,7 +117,7 @@ CASES: dict[str, tuple[Interview, set[str]]] = {
     "refused for now": (held("smtp", {TLS12: turned_away(Verdict.REFUSED_TEMPORARY)}), set()),
     "too busy": (held("smtp", {TLS12: turned_away(Verdict.RATE_LIMITED)}), set()),
     "promised and not done": (
-        held("smtp", {TLS12: CLOSED, SHAKE: silent("eof", Verdict.CLOSED)}),
+        held("smtp", {TLS12: CLOSED, SHAKE: silent("eof", Verdict.CLOSED)}, before=Verdict.ACCEPTED_NO_TLS),
         {"starttls-broken"},
     ),
     "promised and not done, once": (held("smtp", {TLS12: CLOSED}), set()),
@@ -108,9 +127,10 @@ CASES: dict[str, tuple[Interview, set[str]]] = {
     ),
     "busy later": (held("smtp", {**GOOD, SSL3: turned_away(Verdict.RATE_LIMITED)}), set()),
     "a masked keyword": (
-        held("smtp", {TLS12: turned_away(Verdict.NOT_OFFERED, before=listing("SIZE", "XXXXXXXA"))}),
+        held("smtp", {TLS12: turned_away(Verdict.NOT_OFFERED, advertised=False, before=listing("SIZE", "XXXXXXXA"))}),
         {"starttls-not-offered", "starttls-stripping-suspected"},
     ),
+    "a keyword of X beside STARTTLS": (held("smtp", GOOD, offering(listing("STARTTLS", "XXXX"))), set()),
     "cleartext mechanisms": (
         held("smtp", GOOD, offering(listing("STARTTLS", "AUTH PLAIN", auth=("PLAIN",)))),
         {"auth-before-tls"},
@@ -126,6 +146,26 @@ CASES: dict[str, tuple[Interview, set[str]]] = {
         held("imap", {TLS12: turned_away(Verdict.NOT_OFFERED, Stage.GREETING, code="PREAUTH")}),
         {"preauth"},
     ),
+    "logged in already, with a list": (
+        held(
+            "imap",
+            {
+                TLS12: turned_away(
+                    Verdict.NOT_OFFERED,
+                    Stage.GREETING,
+                    code="PREAUTH",
+                    before=listing("AUTH=PLAIN", auth=("PLAIN",), login_disabled=False),
+                )
+            },
+        ),
+        {"preauth"},
+    ),
+    "LDAP, a password by SASL": (
+        held("ldap", GOOD, offering(listing(LDAP_START_TLS, auth=("GSSAPI", "PLAIN")))),
+        {"auth-before-tls"},
+    ),
+    "LDAP, a simple bind": (held("ldap", GOOD, offering(listing(LDAP_START_TLS))), set()),
+    "a word that is USER elsewhere": (held("smtp", GOOD, offering(listing("STARTTLS", "USER"))), set()),
     "plaintext where TLS is due": (held("submissions", {TLS12: PLAINTEXT}), {"wrong-mode-port"}),
     "another protocol": (
         held("smtp", {TLS12: turned_away(Verdict.PROTOCOL_MISMATCH, Stage.GREETING, hint="ssh")}),
@@ -148,6 +188,17 @@ def test_injected_bytes() -> None:
     assert found(one) == {"response-injection"}
 
 
+@pytest.mark.parametrize("result", InjectionResult)
+def test_injected_commands(result: InjectionResult) -> None:
+    """A command that was run inside TLS; what its connection met besides raises nothing."""
+    one = held("smtp", GOOD)
+    one.injection = Answer(InjectCommand(), 0.0, starttls=GO_AHEAD, handshake=SHAKEN, early=b"250 ok\r\n")
+    one.injection.injection = Injection(result)
+    assert found(one) == ({"command-injection"} if result is InjectionResult.VULNERABLE else set())
+    one.injection = Answer(InjectCommand(), 0.0, starttls=turned_away(Verdict.REFUSED_PERMANENT))
+    assert found(one) == set()
+
+
 def test_whitespace_after_proceed() -> None:
     """A line feed behind XMPP's go-ahead is a flag; in any other protocol, or with text, it is an injection."""
     for service, early, expected in (
@@ -161,10 +212,91 @@ def test_whitespace_after_proceed() -> None:
         assert (Flag.WHITESPACE_AFTER_PROCEED in conclude(one).flags) == (not expected)
 
 
-def test_readvertised() -> None:
-    """STARTTLS in the list inside TLS."""
-    assert found(held("smtp", GOOD), Inside(listing("SIZE", "STARTTLS"))) == {"starttls-readvertised"}
-    assert found(held("smtp", GOOD), Inside(listing("SIZE"))) == set()
+def replayed(name: str) -> tuple[str, object]:
+    """The service of a transcript, and what it comes to."""
+    transcript = read(FOLDER / f"{name}.txt")
+    result, _ = transcript.run(lambda said: [said])
+    return transcript.dialogue.partition(" ")[0], result
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("smtp-auth-before-tls", {"auth-before-tls"}),
+        ("smtp-inquiring-530", set()),
+        ("lmtp-auth-before-tls", {"auth-before-tls"}),
+        ("imap-literal", {"login-not-disabled"}),
+        ("imap-rfc2595", set()),  # LOGINDISABLED
+        ("imap-preauth", {"preauth"}),
+        ("pop3-apop-without-user", set()),
+        ("pop3-tls-required", set()),
+        ("pop3-not-offered", {"starttls-not-offered", "login-not-disabled"}),
+        ("sieve-plain-before-tls", {"auth-before-tls"}),
+        ("sieve-tls-required", set()),
+        ("nntp-auth-before-tls", {"auth-before-tls", "login-not-disabled"}),
+        ("nntp-sasl-before-tls", {"auth-before-tls"}),
+        ("nntp-tls-required", set()),
+        ("ftp-rfc4217", set()),  # nobody knows without USER
+        ("ftp-vsftpd-without-tls", {"starttls-not-offered"}),
+        ("xmpp-optional", {"auth-before-tls"}),
+        ("xmpp-rfc6120", set()),
+        ("irc-ircv3", {"auth-before-tls"}),
+        ("ldap-openldap", set()),
+        ("smtp-masked", {"starttls-not-offered", "starttls-stripping-suspected"}),
+        ("imap-masked", {"starttls-not-offered", "starttls-stripping-suspected"}),
+        ("pop3-masked", {"starttls-not-offered", "starttls-stripping-suspected", "login-not-disabled"}),
+        ("sieve-masked", {"starttls-not-offered", "starttls-stripping-suspected"}),
+        ("nntp-masked", {"starttls-not-offered", "starttls-stripping-suspected"}),
+        ("ftp-masked", {"starttls-not-offered", "starttls-stripping-suspected"}),
+        ("sieve-name-empty", {"starttls-not-offered"}),
+        ("imap-no", {"starttls-refused", "login-not-disabled"}),
+        ("sieve-starttls-no", {"starttls-refused"}),
+        ("nntp-starttls-502", {"starttls-refused"}),
+        ("ftp-auth-534", {"starttls-refused"}),
+        ("xmpp-rfc6120-failure", {"starttls-refused"}),
+        ("ldap-unwilling-to-perform", {"starttls-refused"}),
+        ("nntp-starttls-580", set()),
+        ("ftp-auth-431", set()),
+        ("ldap-busy", set()),
+    ],
+)
+def test_of_dialogues(name: str, expected: set[str]) -> None:
+    """What a whole dialogue of each protocol raises, where TLS is then as it should be."""
+    service, result = replayed(name)
+    assert isinstance(result, StartTls)
+    answers: dict[Version | None, Came] = GOOD if result.go_ahead else {TLS12: result}
+    assert found(held(service, answers, result)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "implicit", "again"),
+    [
+        ("smtp-inside", "submissions", False),
+        ("imap-inside", "imaps", False),
+        ("imap-inside-again", "imaps", True),
+        ("pop3-inside-again", "pop3s", True),
+        ("sieve-inside", None, False),
+        ("sieve-inside-again", None, True),
+        ("nntp-inside-again", "nntps", True),
+        ("xmpp-inside-again", "xmpps-client", True),
+        ("xmpp-server-inside", "xmpps-server", False),
+        ("ldap-inside", "ldaps", False),
+        ("ftp-inside-vsftpd", "ftps", False),  # what FEAT lists is what there is, in TLS or not
+    ],
+)
+def test_readvertised(name: str, implicit: str | None, again: bool) -> None:
+    """STARTTLS in the list inside TLS, where the protocol forbids it, however TLS has begun."""
+    service, result = replayed(name)
+    assert isinstance(result, Inside)
+    expected = {"starttls-readvertised"} if again else set()
+    assert found(held(service, GOOD), result) == expected
+    if implicit:
+        assert found(held(implicit, GOOD), result) == expected
+
+
+def test_an_oid_is_no_keyword() -> None:
+    """A root DSE tells of StartTLS inside TLS too (slapd does), and nothing says that it must not."""
+    assert found(held("ldap", GOOD), Inside(listing(LDAP_START_TLS))) == set()
     assert found(held("smtp", GOOD), Inside(None)) == set()
 
 
@@ -191,6 +323,26 @@ def test_certificates(certificate: Certificate, now: datetime, expected: set[str
     assert found(held("https", GOOD), certificate=certificate, now=now) == expected
 
 
+@pytest.mark.parametrize(
+    ("verified", "expected"),
+    [
+        (Verified(trusted=True, time_valid=True, name_matches=True), set()),
+        (Verified(trusted=False, trust_error="self_signed", time_valid=True), {"certificate-not-trusted"}),
+        (Verified(trusted=True, time_valid=True, name_matches=False), {"certificate-host-mismatch"}),
+        (
+            Verified(trusted=False, trust_error="root_unknown", time_valid=True, name_matches=False),
+            {"certificate-not-trusted", "certificate-host-mismatch"},
+        ),
+        (Verified(trusted=None, time_valid=True, name_matches=None), set()),
+        (Verified(results=("validation-failure",)), set()),
+    ],
+)
+def test_verification(verified: Verified, expected: set[str]) -> None:
+    """Trust and name, each by itself; what could not be verified raises nothing. On mail's port 25 too."""
+    for service in ("https", "smtp"):
+        assert found(held(service, GOOD), certificate=VALID, verified=verified) == expected
+
+
 def test_the_table() -> None:
     """Every id is a word of the contract, and every row says what it means and what to do, in a sentence each."""
     assert set(FINDINGS) <= set(SCHEMA["$defs"]["finding"]["properties"]["id"]["enum"])
@@ -205,4 +357,5 @@ def test_every_row_is_raised() -> None:
     raised = set().union(*(expected for _, expected in CASES.values()))
     elsewhere = {"response-injection", "starttls-readvertised", "certificate-expired"}
     elsewhere |= {"certificate-expires-soon", "certificate-weak-key"}
+    elsewhere |= {"certificate-not-trusted", "certificate-host-mismatch", "command-injection"}
     assert raised | elsewhere == set(FINDINGS)

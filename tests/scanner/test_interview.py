@@ -4,11 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scanner.looks import Look
 from scanner.outcome import Outcome, Stage, Verdict
-from scanner.question import Negotiate, OfferVersion, Question
+from scanner.question import Knock, Negotiate, OfferVersion, Question
+from scanner.starttls.result import StartTls
 from scanner.tls.exchange import Evidence, HelloAnswer
 from scanner.tls.handshake import Handshake
 from scanner.tls.names import Version
+from targets.services import Service
 from tests.scanner.answers import (
     ALERTED,
     CLOSED,
@@ -31,6 +34,7 @@ from tests.scanner.answers import (
     turned_away,
     yes,
 )
+from tests.scanner.recorded import STARTTLS
 
 FIRST = OfferVersion(Version.TLS1_2)
 CONFIRMATION = Negotiate()
@@ -94,6 +98,28 @@ def test_silence_or_text_in_implicit_mode(came: Came) -> None:
 def test_no_go_ahead(verdict: Verdict) -> None:
     """Without a go-ahead there is nothing to ask of TLS."""
     assert after("smtp", turned_away(verdict)) == [[FIRST], []]
+
+
+SILENT_ENDS = [turned_away(verdict, text=text) for verdict in (Verdict.CLOSED, Verdict.RESET) for text in (None, "421")]
+
+
+@pytest.mark.parametrize("came", SILENT_ENDS)
+@pytest.mark.parametrize("service", STARTTLS.values(), ids=STARTTLS)
+def test_who_closes_in_silence_is_knocked_at(service: Service, came: Came) -> None:
+    """Where the client begins, a server of TLS closes like this; that costs one connection more, once."""
+    made = interview(service.name)
+    client_begins = service.protocol not in ("smtp", "lmtp", "imap", "pop3", "sieve", "ftp", "nntp", "mysql", "telnet")
+    silent = isinstance(came, StartTls) and came.text is None
+    (first,) = made.begin()
+    questions = made.take(answer(first, came, upgraded=True))
+    assert questions == ([Knock()] if client_begins and silent else [])
+    assert made.over == (not questions)
+    for question in questions:
+        assert made.take(answer(question, CLOSED, upgraded=False)) == []
+    assert made.over
+    made.look_again(Look(0.0, Verdict.CLOSED, Stage.GREETING))
+    assert made.take(answer(first, came, upgraded=True)) == []
+    assert made.over
 
 
 @pytest.mark.parametrize("first", DISCOURAGING)

@@ -216,3 +216,31 @@ def test_a_full_house_waits_for_an_end_only() -> None:
     assert (schedule.pop(9), schedule.wake_at()) == (None, inf)
     schedule.done("192.0.2.1", 9)
     assert schedule.pop(9) == "second"
+
+
+def test_a_slowed_address() -> None:
+    """Its connections leave at the slower pace for as long as something waits; other addresses keep theirs."""
+    schedule: Schedule[str] = Schedule(Limits(rate=0, per_address=0, per_address_rate=1))
+    schedule.slow_down("192.0.2.1", 4)
+    for address in ("192.0.2.1", "192.0.2.2"):
+        for number in range(3):
+            schedule.push(address, f"{address} {number}", 0)
+    starts: dict[str, list[float]] = {}
+    for now in range(20):
+        while job := schedule.pop(now):
+            address = job.split()[0]
+            starts.setdefault(address, []).append(now)
+            schedule.done(address, now)
+    assert starts == {"192.0.2.1": [0, 4, 8], "192.0.2.2": [0, 1, 2]}
+    schedule.push("192.0.2.1", "192.0.2.1 later", 20)
+    schedule.push("192.0.2.1", "192.0.2.1 last", 20)
+    assert (schedule.pop(20), schedule.pop(20), schedule.pop(21)) == ("192.0.2.1 later", None, "192.0.2.1 last")
+
+
+def test_nobody_is_made_faster() -> None:
+    """An address that is left alone for longer anyway stays so."""
+    schedule: Schedule[str] = Schedule(Limits(rate=0, per_address=0, per_address_rate=0.1))
+    schedule.slow_down("192.0.2.1", 4)
+    schedule.push("192.0.2.1", "first", 0)
+    schedule.push("192.0.2.1", "second", 0)
+    assert (schedule.pop(0), schedule.pop(4), schedule.pop(10)) == ("first", None, "second")

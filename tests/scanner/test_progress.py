@@ -46,6 +46,7 @@ async def test_lines(autojump_clock: trio.abc.Clock, monkeypatch: pytest.MonkeyP
             "log_level": "info",
             "done": done,
             "in_flight": in_flight,
+            "waiting": 0,
             "per_second": per_second,
             "tls": 2,
             "unreachable": 1,
@@ -63,7 +64,9 @@ async def test_lines_of_a_run_of_unknown_length(
     for total in (None, 100):
         with capture_logs() as logs, trio.move_on_after(1.5 * LINE_EVERY_S):
             await show_progress(Tally(), Summary(), total)
-        assert logs == [{"event": "progress", "log_level": "info", "done": 0, "in_flight": 0, "per_second": 0.0}]
+        assert logs == [
+            {"event": "progress", "log_level": "info", "done": 0, "in_flight": 0, "waiting": 0, "per_second": 0.0}
+        ]
 
 
 async def test_a_live_line_leaves_nothing_behind(

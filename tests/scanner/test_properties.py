@@ -7,6 +7,7 @@ grows with the bytes and not with their square.
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -16,8 +17,9 @@ from hypothesis import strategies as st
 
 from scanner.dialogue import MAX_DIALOGUE_BYTES, Dialogue, End
 from scanner.outcome import Verdict
-from scanner.starttls import SPOKEN
-from scanner.starttls.result import Inside, Names, StartTls
+from scanner.starttls import SPOKEN, InjectionTest, Spoken
+from scanner.starttls.injection import Injection
+from scanner.starttls.result import Inside, Names, StartTls, Upgrade
 from scanner.tls import exchange as raw
 from scanner.tls import handshake
 from scanner.tls.exchange import HelloAnswer, exchange
@@ -49,6 +51,10 @@ def _subjects() -> Iterator[Subject]:
         for greeting in (False, True) if spoken.within else ():
             within = lambda spoken=spoken, greeting=greeting: spoken.within(NAMES, greeting)  # noqa: E731
             yield Subject(f"{name} {'implicit' if greeting else 'inside'}", within, Inside, MAX_DIALOGUE_BYTES)
+        yield Subject(f"{name} inquiring", partial(_inquiring, spoken), StartTls, MAX_DIALOGUE_BYTES)
+        if test := spoken.injection:
+            yield Subject(f"{name} injecting", partial(_injecting, spoken, test), StartTls, MAX_DIALOGUE_BYTES)
+            yield Subject(f"{name} proof", partial(test.proof, NAMES), Injection, MAX_DIALOGUE_BYTES)
     for after_upgrade in (False, True):
         behind = " after STARTTLS" if after_upgrade else ""
         for version in Version:
@@ -56,6 +62,18 @@ def _subjects() -> Iterator[Subject]:
             yield Subject(version.value + behind, hello, HelloAnswer, raw.MAX_BYTES)
         shake = lambda after=after_upgrade: HandshakeDialogue(NAME, after_upgrade=after)  # noqa: E731
         yield Subject("handshake" + behind, shake, Handshake, handshake.MAX_BYTES)
+
+
+def _inquiring(spoken: Spoken) -> Upgrade:
+    upgrade = spoken.upgrade(NAMES)
+    upgrade.inquiring = True
+    return upgrade
+
+
+def _injecting(spoken: Spoken, test: InjectionTest) -> Upgrade:
+    upgrade = spoken.upgrade(NAMES)
+    upgrade.injected = test.injected
+    return upgrade
 
 
 SUBJECTS = list(_subjects())

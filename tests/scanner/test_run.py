@@ -7,16 +7,20 @@ import os
 import pty
 import signal
 import socket
+import ssl
 import struct
 import termios
 from contextlib import AsyncExitStack, closing
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
+import trustme
 
-from tests.peers.command import FAST, TLSWEEP, WITHIN_S, Running, records_of, scan, tlsweep
+from tests.peers import honest
+from tests.peers.command import FAST, TLSWEEP, WITHIN_S, Done, Running, records_of, scan, tlsweep
 from tests.peers.nameserver import name_server
 from tests.peers.scripted import Talk, closed, serving, smtp
 from tests.peers.tls_server import TlsServer, smtp_inside
@@ -132,6 +136,68 @@ async def test_loopback_is_not_scanned_unless_asked() -> None:
     assert (done.code, done.end["rejected"]) == (0, {"blocked": 1})
 
 
+# --- whom to trust ----------------------------------------------------------------------------------------------------
+
+AUTHORITY, STRANGER = trustme.CA(), trustme.CA()
+NO_SYSTEM = "export SSL_CERT_FILE=/nonexistent.pem SSL_CERT_DIR="
+
+
+async def certificates_of(tmp_path: Path, *options: str, shell: str = "true") -> tuple[Done, list[dict[str, Any]]]:
+    """Scan a server of ours under the name in its certificate, under another one, and under none."""
+    pem = AUTHORITY.issue_cert("mx.example.org").private_key_and_cert_chain_pem.bytes()
+    tls = honest.context(pem, str(tmp_path / "leaf.pem"), ssl.TLSVersion.TLSv1_2)
+    async with honest.serving([honest.Honest("http", "127.46.7.1", tls, implicit=True)]) as (port,):
+        hosts = ("mx.example.org", "other.example.org", "")
+        lines = "".join(f"{host},127.46.7.1,{port},https\n" for host in hosts)
+        targets = f"host,address,port,service\n{lines}".encode()
+        done = await scan("--input", "-", "--versions", "1.3", *options, stdin=targets, shell=shell)
+    assert done.code == 0
+    return done, [record["certificate"] for record in sorted(done.endpoints, key=lambda record: int(record["line"]))]
+
+
+async def test_trust_by_a_file(tmp_path: Path) -> None:
+    """With --trust, the authorities of that file are trusted, and no others; the run record says so."""
+    for authority, trusted in ((AUTHORITY, True), (STRANGER, False)):
+        path = tmp_path / "ca.pem"
+        path.write_bytes(authority.cert_pem.bytes())
+        done, certificates = await certificates_of(tmp_path, "--trust", str(path))
+        assert [(each["trusted"], each["name_matches"]) for each in certificates] == [
+            (trusted, True),
+            (trusted, False),
+            (trusted, None),
+        ]
+        untrusted = [] if trusted else ["certificate-not-trusted"]
+        expected = [untrusted, ["certificate-host-mismatch", *untrusted], untrusted]
+        assert [each["results"] for each in certificates] == expected
+        assert {each["trust_error"] for each in certificates} == {None if trusted else "issuer_unknown"}
+        found = [{finding["id"] for finding in record["findings"]} for record in done.endpoints]
+        assert sorted(map(sorted, found)) == sorted(map(sorted, expected))
+        start = done.records[0]
+        assert start["settings"]["trust"] == str(path)
+        assert start["trust_store"] == {"sources": [str(path)], "certificates": 1}
+        assert not done.errors
+
+
+async def test_trust_by_the_system(tmp_path: Path) -> None:
+    """Without --trust, the system's authorities are trusted."""
+    path = tmp_path / "system.pem"
+    path.write_bytes(AUTHORITY.cert_pem.bytes() + STRANGER.cert_pem.bytes())
+    done, certificates = await certificates_of(tmp_path, shell=f"export SSL_CERT_FILE={path} SSL_CERT_DIR=")
+    assert {each["trusted"] for each in certificates} == {True}
+    assert done.records[0]["settings"]["trust"] == "system"
+    assert done.records[0]["trust_store"] == {"sources": [str(path)], "certificates": 2}
+
+
+async def test_a_system_without_a_trust_store(tmp_path: Path) -> None:
+    """Then nobody is called untrusted: trust is unknown, the log says so once, and so does the run record."""
+    done, certificates = await certificates_of(tmp_path, shell=NO_SYSTEM)
+    assert {each["trusted"] for each in certificates} == {None}
+    assert [each["results"] for each in certificates] == [[], ["certificate-host-mismatch"], []]
+    assert done.records[0]["trust_store"] is None
+    assert done.errors.count("no trust store found") == 1
+    assert "--trust" in done.errors
+
+
 # --- the output -------------------------------------------------------------------------------------------------------
 
 
@@ -188,6 +254,30 @@ async def test_a_pipe_that_never_ends_and_a_signal(number: int) -> None:
     assert done.end["lines"] == {"read": 3, "blank": 0, "expanded": 2, "rejected": 1}
     assert done.end["endpoints"]["unfinished"] == 0
     assert done.errors.count("stopping") == 1
+
+
+async def busy(talk: Talk) -> None:
+    """Too many connections, says an SMTP server."""
+    await talk.say(b"421 4.7.0 mx.example.test Error: too many connections\r\n")
+
+
+async def test_a_signal_while_endpoints_wait_for_a_later_look() -> None:
+    """What is known of them is written at once, and a busy server's refusal is no "no"."""
+    async with serving({"busy": busy}) as servers:
+        target = f"smtp://{servers['busy'].place}"
+        async with Running(target, "--input", "-", "--retries", "1", "--versions", "1.2") as running:
+            await servers["busy"].visited.wait()
+            await running.say(f"smtp://{closed().place}\n".encode())
+            await running.read_until(b'"unreachable"')
+            running.process.send_signal(signal.SIGINT)
+            began = trio.current_time()
+            done = await running.done()
+            assert trio.current_time() - began < 5
+    assert done.code == 3
+    (waited,) = [record for record in done.endpoints if record["starttls"]["verdict"] == "rate_limited"]
+    assert (waited["status"], len(waited["looks"]), waited["connections"]) == ("inconclusive", 1, 1)
+    assert done.end["endpoints"]["unfinished"] == 0
+    assert done.records[0]["settings"]["retries"] == 1
 
 
 async def test_a_signal_drops_what_has_not_begun() -> None:

@@ -15,21 +15,25 @@ import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from jsonschema import Draft202012Validator
+from OpenSSL import crypto
 from typer.testing import CliRunner
 
 from scanner.cli import app
-from scanner.conclusion import Status
+from scanner.conclusion import Status, conclude
 from scanner.config import Config
 from scanner.interview import Interview
 from scanner.limits import Limits
+from scanner.looks import Look
 from scanner.outcome import Flag, Outcome, Stage, Verdict
-from scanner.question import Answer, Negotiate, OfferVersion
+from scanner.question import Answer, InjectCommand, Negotiate, OfferVersion
 from scanner.record import Recorder, new_run_id
 from scanner.run import Run
+from scanner.starttls.injection import Injection, InjectionResult
 from scanner.starttls.result import Capabilities, Inside, StartTls
 from scanner.tls.exchange import Evidence, HelloAnswer
 from scanner.tls.handshake import Handshake
 from scanner.tls.names import Version
+from scanner.trust import TrustStore
 from scanner.versions import Known
 from targets.services import SERVICES, Mode
 from targets.target import Endpoint, Origin, Reason, Rejection
@@ -91,7 +95,15 @@ def failed(failure: Outcome) -> Answer:
     return Answer(OfferVersion(Version.TLS1_2), NOW, failure=failure)
 
 
-def record_of(service: str, *answers: Answer, error: str | None = None, der: bool = False) -> Record:
+def record_of(
+    service: str,
+    *answers: Answer,
+    error: str | None = None,
+    der: bool = False,
+    before: Verdict | None = None,
+    trust: TrustStore | None = None,
+    injection: Answer | None = None,
+) -> Record:
     """The record of an interview with these answers, as a reader gets it."""
     endpoint = Endpoint(
         Origin("mx.example.org", 7, {"tier": "gold"}), "mx.example.org", "192.0.2.1", 25, SERVICES[service]
@@ -100,11 +112,14 @@ def record_of(service: str, *answers: Answer, error: str | None = None, der: boo
     interview.begin()
     for answer in answers:
         interview.take(answer)
+    interview.injection = injection
     interview.error = error
-    return as_written(Recorder(RUN_ID, der=der).endpoint(interview, NOW + 0.5))
+    if before:
+        interview.looks.append(Look(NOW - 60, before, Stage.TLS))
+    return as_written(Recorder(RUN_ID, der=der, trust=trust).endpoint(interview, conclude(interview), NOW + 0.5))
 
 
-def starttls_ok(*, der: bool = False) -> Record:
+def starttls_ok(*, der: bool = False, trust: TrustStore | None = None, injection: Answer | None = None) -> Record:
     """A mail server that does all that it should."""
     return record_of(
         "smtp",
@@ -116,7 +131,20 @@ def starttls_ok(*, der: bool = False) -> Record:
         offered(Version.SSLV2, HelloAnswer(Evidence.CLOSED), GO_AHEAD),
         tried(negotiated(), GO_AHEAD, Inside(Capabilities(("PIPELINING",), ()))),
         der=der,
+        trust=trust,
+        injection=injection,
     )
+
+
+def with_injection(**came: Any) -> Record:
+    """A mail server that does all that it should, and what became of the injection test."""
+    return starttls_ok(injection=Answer(InjectCommand(), NOW, **came))
+
+
+def untrusted() -> Record:
+    """A mail server whose chain leads nowhere."""
+    anchor = crypto.load_certificate(crypto.FILETYPE_PEM, trustme.CA().cert_pem.bytes())
+    return starttls_ok(trust=TrustStore((anchor,), ("ca.pem",)))
 
 
 def implicit_tls() -> Record:
@@ -145,6 +173,36 @@ def unreachable() -> Record:
 
 RECORDS: dict[str, tuple[Status, Callable[[], Record]]] = {
     "starttls": (Status.TLS, starttls_ok),
+    "untrusted": (Status.TLS, untrusted),
+    "vulnerable": (
+        Status.TLS,
+        lambda: with_injection(
+            starttls=GO_AHEAD,
+            handshake=negotiated(),
+            injection=Injection(InjectionResult.VULNERABLE, code="250", text="250 2.0.0 Ok"),
+        ),
+    ),
+    "answered before TLS": (
+        Status.TLS,
+        lambda: with_injection(
+            starttls=GO_AHEAD,
+            early=b"250 2.0.0 Ok\r\n",
+            handshake=negotiated(),
+            injection=Injection(InjectionResult.NO, code="221", text="221 bye"),
+        ),
+    ),
+    "injection refused": (Status.TLS, lambda: with_injection(starttls=BUSY)),
+    "injection, no connection": (
+        Status.TLS,
+        lambda: with_injection(failure=Outcome(Verdict.UNREACHABLE, Stage.CONNECT, "refused")),
+    ),
+    "injection, no handshake": (
+        Status.TLS,
+        lambda: with_injection(
+            starttls=GO_AHEAD,
+            handshake=Handshake(failure=Outcome(Verdict.HANDSHAKE_FAILED, Stage.TLS, "alert", alert="decode_error")),
+        ),
+    ),
     "starttls with --der": (Status.TLS, lambda: starttls_ok(der=True)),
     "implicit": (Status.TLS, implicit_tls),
     "implicit, capabilities inside": (
@@ -184,7 +242,12 @@ RECORDS: dict[str, tuple[Status, Callable[[], Record]]] = {
     "not offered": (Status.NO_TLS, of_one("smtp", StartTls(Verdict.NOT_OFFERED, Stage.CAPABILITIES, advertised=False))),
     "accepted, twice no TLS": (
         Status.NO_TLS,
-        lambda: record_of("smtp", offered(Version.TLS1_2, TEXT, GO_AHEAD), tried(PLAINTEXT, GO_AHEAD)),
+        lambda: record_of(
+            "smtp",
+            offered(Version.TLS1_2, TEXT, GO_AHEAD),
+            tried(PLAINTEXT, GO_AHEAD),
+            before=Verdict.ACCEPTED_NO_TLS,
+        ),
     ),
     "accepted, once no TLS": (
         Status.INCONCLUSIVE,
@@ -258,6 +321,7 @@ def referred(field: Record) -> Record:
         (Version, SCHEMA["$defs"]["version"]),
         (Reason, SCHEMA["$defs"]["reason"]),
         (Known, SCHEMA["$defs"]["version_entry"]["properties"]["verdict"]),
+        (InjectionResult, SCHEMA["$defs"]["injection"]["properties"]["result"]),
         (Mode, SCHEMA["$defs"]["endpoint"]["properties"]["mode"]),
     ],
 )
@@ -338,6 +402,8 @@ MUTATIONS: list[tuple[str, tuple[str | int, ...], object]] = [
     ("starttls", ("tls", "version"), "TLS 1.3"),
     ("starttls", ("tls", "client_certificate"), "optional"),
     ("starttls", ("certificate", "results"), ["certificate-revoked"]),
+    ("starttls", ("certificate", "results"), None),
+    ("untrusted", ("certificate", "trust_error"), "because"),
     ("starttls", ("flags",), ["odd"]),
     ("starttls", ("findings",), [{"id": "odd", "severity": "low", "reference": None}]),
     ("starttls", ("clients",), dict.fromkeys(("none", "starttls_if_available", "starttls", "ssl_tls"), "safe")),
@@ -383,7 +449,20 @@ MUTATIONS: list[tuple[str, tuple[str | int, ...], object]] = [
     ("starttls", ("tls", "chain"), []),
     ("starttls", ("tls", "certificate_from"), None),
     ("starttls", ("certificate", "subject"), None),
+    ("starttls", ("clients",), None),
+    ("starttls", ("clients", "none"), None),
+    ("implicit", ("clients",), dict.fromkeys(("none", "starttls_if_available", "starttls", "ssl_tls"), "unknown")),
     ("starttls", ("looks",), []),
+    ("untrusted", ("certificate", "trust_error"), None),
+    ("starttls", ("certificate", "trust_error"), "self_signed"),
+    # booleans and results that do not say the same
+    ("untrusted", ("certificate", "trusted"), True),
+    ("untrusted", ("certificate", "results"), []),
+    ("starttls", ("certificate", "name_matches"), False),
+    ("starttls", ("certificate", "time_valid"), False),
+    ("starttls", ("certificate", "results"), ["certificate-host-mismatch"]),
+    ("starttls", ("certificate", "results"), ["certificate-expired"]),
+    ("starttls", ("certificate", "results"), ["certificate-not-trusted"]),
     ("implicit, unreachable", ("tls",), None),
     ("421", ("status",), None),
     ("421", ("tls",), {}),
@@ -398,6 +477,22 @@ MUTATIONS: list[tuple[str, tuple[str | int, ...], object]] = [
     ("accepted, twice no TLS", ("starttls", "cause"), "eof"),
     ("implicit, capabilities inside", ("starttls", "verdict"), "ok"),
     # a verdict without its evidence
+    ("421", ("clients", "starttls"), "secure"),
+    # an injection test without what it rests on
+    ("starttls", ("injection",), MISSING),
+    ("vulnerable", ("injection", "result"), "yes"),
+    ("vulnerable", ("injection", "result"), "unknown"),
+    ("vulnerable", ("injection", "verdict"), "closed"),
+    ("vulnerable", ("injection", "stage"), "tls"),
+    ("vulnerable", ("injection", "text"), None),
+    ("vulnerable", ("injection", "alert"), "decode_error"),
+    ("vulnerable", ("injection", "early_bytes"), MISSING),
+    ("answered before TLS", ("injection", "code"), None),
+    ("injection refused", ("injection", "result"), "no"),
+    ("injection refused", ("injection", "verdict"), "ok"),
+    ("injection refused", ("injection", "more"), 1),
+    ("injection, no handshake", ("injection", "alert"), "Decode Error"),
+    ("stopped early", ("clients", "starttls"), "secure_untrusted"),
     ("starttls", ("versions", "TLSv1.2", "evidence"), "timeout"),
     ("starttls", ("versions", "TLSv1.2", "evidence"), "sslv2_server_hello"),
     ("starttls", ("versions", "TLSv1.2", "cipher_id"), MISSING),
@@ -440,6 +535,9 @@ def test_what_breaks_the_contract_is_not_valid(name: str, path: tuple[str | int,
         ("start", ("event",), "middle"),
         ("start", ("settings", "more"), 1),
         ("start", ("settings", "versions"), ["TLSv1.4"]),
+        ("start", ("settings", "trust"), None),
+        ("start", ("trust_store",), MISSING),
+        ("start", ("trust_store",), {"sources": [], "certificates": 0}),
         ("start", ("hello_name",), MISSING),
         ("start", ("complete",), True),
         ("end", ("complete",), None),
@@ -464,15 +562,10 @@ async def test_other_records_that_break_the_contract(
 
 LATER: list[tuple[tuple[str | int, ...], object]] = [
     (("findings",), [{"id": "auth-before-tls", "severity": "medium", "reference": "RFC 8314"}]),
-    (("clients",), {"none": "plaintext", "starttls_if_available": "secure", "starttls": "secure", "ssl_tls": "fails"}),
     (("tls", "client_certificate"), "requested"),
     (("tls", "certificate_from"), "message"),
-    (("certificate", "trusted"), True),
-    (("certificate", "name_matches"), False),
-    (("certificate", "results"), ["certificate-host-mismatch", "certificate-expired"]),
     (("versions", "TLSv1.2", "flags"), ["retry_used"]),
     (("flags",), ["whitespace_after_proceed", "sni_required", "deferred_dropped"]),
-    (("injection",), {"result": "vulnerable"}),
 ]
 
 

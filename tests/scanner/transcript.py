@@ -25,23 +25,28 @@ and `auth`, which are compared where they are written.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from scanner.dialogue import Dialogue, End
 from scanner.starttls import SPOKEN
+from scanner.starttls.injection import Injection
 from scanner.starttls.result import Capabilities, Inside, Names, StartTls
 from tests.scanner.play import advance
 
 FOLDER = Path(__file__).parent.parent / "transcripts"
 NAMES = Names("client.example.org", "server.example.org")
 
-Result = StartTls | Inside
+Result = StartTls | Inside | Injection
 Cut = Callable[[bytes], list[bytes]]  # what a turn of the server's into pieces
 
 _LINE = re.compile(r"(S|C|T)(?:\*(\d+))?([:|]) ?(.*)")
 _KNOWN = {None: None, "yes": True, "no": False}
-_ALWAYS = ("verdict", "stage", "cause", "hint", "code", "advertised", "required", "login_disabled", "flags", "stopped")
+_ALWAYS = (
+    *("verdict", "stage", "cause", "hint", "code", "advertised", "required", "login_disabled", "flags", "stopped"),
+    "result",
+)
 _WHERE_WRITTEN = ("text", "before", "auth")
 
 
@@ -70,12 +75,23 @@ class Transcript:
         """All that the server says, in one piece."""
         return b"".join(turn.server for turn in self.turns)
 
-    def begin(self) -> Dialogue[StartTls] | Dialogue[Inside]:
-        """A fresh dialogue: `smtp`, `smtp inside` (after STARTTLS), or `smtp implicit` (with a greeting inside)."""
+    def begin(self) -> Dialogue[StartTls] | Dialogue[Inside] | Dialogue[Injection]:
+        """A fresh dialogue: `smtp`, `smtp inquiring` (is TLS required?), `smtp inside` (after STARTTLS), or
+        `smtp implicit` (with a greeting inside); `smtp injecting` and `smtp proof` (the two halves of the injection
+        test).
+        """
         protocol, _, where = self.dialogue.partition(" ")
         spoken = SPOKEN[protocol]
-        if not where:
-            return spoken.upgrade(NAMES)
+        if where in ("", "inquiring", "injecting"):
+            upgrade = spoken.upgrade(NAMES)
+            upgrade.inquiring = where == "inquiring"
+            if where == "injecting":
+                assert spoken.injection, f"{protocol} has no injection test"
+                upgrade.injected = spoken.injection.injected
+            return upgrade
+        if where == "proof":
+            assert spoken.injection, f"{protocol} has no injection test"
+            return spoken.injection.proof(NAMES)
         assert spoken.within, f"{protocol} asks nothing inside TLS"
         return spoken.within(NAMES, where == "implicit")
 
@@ -121,17 +137,20 @@ class Transcript:
 
     def facts(self, result: Result) -> dict[str, Any]:
         """What of a result the head of the file speaks of."""
-        facts: dict[str, Any] = dict.fromkeys(_ALWAYS)
-        capabilities: Capabilities | None
-        if isinstance(result, StartTls):
-            capabilities = result.before
-            for word in ("verdict", "stage", "cause", "hint", "code", "advertised", "required", "text"):
-                facts[word] = getattr(result, word)
-            facts["flags"] = sorted(result.flags)
-        else:
-            capabilities = result.capabilities
-            facts["stopped"] = result.stopped
-            facts["flags"] = []
+        facts: dict[str, Any] = dict.fromkeys(_ALWAYS) | {"flags": []}
+        capabilities: Capabilities | None = None
+        match result:
+            case StartTls():
+                capabilities = result.before
+                for word in ("verdict", "stage", "cause", "hint", "code", "advertised", "required", "text"):
+                    facts[word] = getattr(result, word)
+                facts["flags"] = sorted(result.flags)
+            case Inside():
+                capabilities = result.capabilities
+                facts["stopped"] = result.stopped
+            case Injection():
+                for word in ("result", "verdict", "stage", "cause", "code", "text"):
+                    facts[word] = getattr(result, word)
         facts["login_disabled"] = capabilities.login_disabled if capabilities else None
         facts["before"] = list(capabilities.capabilities) if capabilities else None
         facts["auth"] = list(capabilities.auth) if capabilities else None
@@ -166,7 +185,12 @@ def read(path: Path) -> Transcript:
 
 def every_transcript(dialogue: str = "") -> list[Transcript]:
     """All of them, or those of dialogues whose name begins so."""
-    return [each for path in sorted(FOLDER.glob("*.txt")) if (each := read(path)).dialogue.startswith(dialogue)]
+    return [each for each in _all_transcripts() if each.dialogue.startswith(dialogue)]
+
+
+@cache
+def _all_transcripts() -> list[Transcript]:
+    return [read(path) for path in sorted(FOLDER.glob("*.txt"))]
 
 
 def _head_line(line: str) -> tuple[str, str]:

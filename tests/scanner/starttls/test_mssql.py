@@ -8,11 +8,11 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.connection import Connection, Timeouts
+from scanner.connection import Connection, Patience, Timeouts
 from scanner.dialogue import LimitExceeded, Violation
 from scanner.outcome import Flag, Verdict
 from scanner.question import Answer, Negotiate, OfferVersion, Question
-from scanner.starttls.mssql import MAX_PACKETS, SENT_PACKET_BYTES, Framing, packets
+from scanner.starttls.mssql import MAX_EARLY_BYTES, MAX_PACKETS, SENT_PACKET_BYTES, Framing, packets
 from scanner.tls.exchange import Evidence
 from scanner.tls.names import Version
 from targets.services import SERVICES
@@ -108,8 +108,8 @@ async def ask(
     turns = [agrees, Turn(0, does, heard=b"\x16\x03" if isinstance(does, Act) else b"")]
     network, answer = Network({ADDRESS: [Peer(turns)]}), Answer(question, 0.0)
 
-    async def dial(address: str, port: int, timeout_s: float, deadline: float) -> Wire | Dripping:
-        wire = await network.dial(address, port, timeout_s, deadline)
+    async def dial(address: str, port: int, timeout_s: float, patience: Patience) -> Wire | Dripping:
+        wire = await network.dial(address, port, timeout_s, patience)
         return Dripping(wire) if dripping else wire
 
     endpoint = Endpoint(Origin("x"), HOST, ADDRESS, 1433, SERVICES["mssql"])
@@ -176,11 +176,31 @@ def test_a_foreign_packet(foreign: bytes) -> None:
 
 def test_the_end_in_a_foreign_header() -> None:
     """A bare alert is shorter than a header: FIN behind it tells that it was none. Half of ours is just FIN."""
-    foreign, ours = Framing(), Framing()
-    assert foreign.feed(bytes.fromhex("15 0303 0002 0228")) + foreign.feed(b"") == b""
-    assert isinstance(foreign.stopped, Violation)
-    assert ours.feed(b"\x12\x01\x00") + ours.feed(b"") == b""
-    assert ours.stopped is None
+    for before in (b"", in_packets(b"TLS")):
+        foreign, ours = Framing(), Framing()
+        foreign.feed(before + bytes.fromhex("15 0303 0002 0228"))
+        assert isinstance(foreign.end(), Violation)
+        ours.feed(before + b"\x12\x01\x00")
+        assert ours.end() is None
+
+
+@given(early=st.binary(max_size=60).filter(lambda data: data[:1] != b"\x12"), cut=st.integers(0, 99))
+def test_bytes_in_front_of_the_first_packet(early: bytes, cut: int) -> None:
+    """Whatever they are, they are kept, and the packet behind them is read."""
+    tls = bytes.fromhex("16 0303 0004 0200 0000")
+    framing, wire = Framing(), early + in_packets(tls)
+    assert framing.feed(wire[:cut]) + framing.feed(wire[cut:]) == tls
+    assert framing.early == early
+
+
+@pytest.mark.parametrize("step", [1, 1_000, 20_000])
+def test_much_in_front_of_the_first_packet(step: int) -> None:
+    """There is a cap on it, and it does not matter how it comes."""
+    for length in (MAX_EARLY_BYTES, MAX_EARLY_BYTES + 1):
+        framing, wire = Framing(), b"x" * length + in_packets(bytes.fromhex("16 0303 0004 0200 0000"))
+        for at in range(0, len(wire), step):
+            framing.feed(wire[at : at + step])
+        assert (framing.stopped is None) == (length == MAX_EARLY_BYTES)
 
 
 def test_packets_without_end() -> None:

@@ -5,12 +5,24 @@ import pytest
 from scanner.dialogue import End
 from scanner.outcome import Stage, Verdict
 from scanner.starttls import SPOKEN
-from scanner.starttls.result import Inside, Names, StartTls
+from scanner.starttls.ldap import SEARCH
+from scanner.starttls.result import Inside, StartTls
 from tests.scanner.play import Played, play
+from tests.scanner.recorded import go_aheads
+from tests.scanner.transcript import NAMES
 
 CAUSE = "reply before its command"
 
-NAMES = Names("client.example.org", "server.example.org")
+HEADER = (
+    b"<?xml version='1.0'?><stream:stream to=\"server.example.org\" version='1.0' xml:lang='en' xmlns='jabber:client'"
+    b" xmlns:stream='http://etherx.jabber.org/streams'>"
+)
+STREAM = b"<stream:stream version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
+PROCEED = b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
+FOLLOWS = b"\xff\xfa\x2e\x01\xff\xf0"
+DONE = bytes.fromhex("300c 020102 6507 0a0100 0400 0400")  # the search's result
+OTHER_NOTICE = bytes.fromhex("3010 020100 780b 0a0100 0400 0400 8a02312e")  # message 0, of no operation that we know
+STARTED = bytes.fromhex("300c 020101 7807 0a0100 0400 0400")
 
 
 def upgraded(protocol: str, *pieces: bytes, end: End = End.EOF) -> Played[StartTls]:
@@ -55,6 +67,25 @@ EARLY: dict[str, tuple[str, list[bytes], Stage, list[bytes]]] = {
         Stage.CAPABILITIES,
         [],
     ),
+    "XMPP, the go-ahead with the features": (
+        "xmpp-client",
+        [STREAM + b"<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:features>" + PROCEED],
+        Stage.REPLY,
+        [HEADER],
+    ),
+    "XMPP, behind the whitespace that may come": (
+        "xmpp-client",
+        [STREAM, b"<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:features>\n" + PROCEED],
+        Stage.REPLY,
+        [HEADER],
+    ),
+    "LDAP, behind a notice": ("ldap", [DONE + OTHER_NOTICE + STARTED], Stage.REPLY, [SEARCH]),
+    "Telnet, what follows before we have offered it": (
+        "telnet",
+        [b"\xff\xfd\x2e" + FOLLOWS],
+        Stage.REPLY,
+        [],
+    ),
     "POP3, all at once": ("pop3", [b"+OK hi\r\n+OK\r\nSTLS\r\n.\r\n+OK go\r\n"], Stage.CAPABILITIES, []),
     "POP3, the go-ahead with the list": (
         "pop3",
@@ -86,6 +117,27 @@ IN_ORDER: dict[str, tuple[str, list[bytes]]] = {
             b"ill here\r\nt2 OK go\r\n",
         ],
     ),
+    "XMPP, a server that keeps the connection alive": (
+        "xmpp-client",
+        [
+            STREAM,
+            b"<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:features>\n \n",
+            PROCEED,
+        ],
+    ),
+    "LDAP, notices": ("ldap", [DONE + OTHER_NOTICE * 2, STARTED]),
+    "IRC, all at once: both commands were sent before anything was heard": (
+        "irc",
+        [b":irc NOTICE * :hi\r\n:irc CAP * LS :tls\r\n:irc 670 * :go\r\n"],
+    ),
+    "IRC, the go-ahead behind a PING that is not answered yet": (
+        "irc",
+        [b"PING :x\r\n:irc CAP * LS :tls\r\n:irc 670 * :go\r\n"],
+    ),
+    "Telnet, options at any time, and what follows once we have offered it": (
+        "telnet",
+        [b"\xff\xfd\x18", b"\xff\xfd\x2e\xff\xfd\x20" + FOLLOWS],
+    ),
     "IMAP, the beginning of a response that may come unasked": (
         "imap",
         [b"* OK [CAPABILITY IMAP4rev1 STARTTLS] hi\r\n* OK {4}\r\nt2", b" x ok\r\nt2 OK go\r\n"],
@@ -97,6 +149,25 @@ IN_ORDER: dict[str, tuple[str, list[bytes]]] = {
 def test_what_may_be_there_before_a_command(protocol: str, pieces: list[bytes]) -> None:
     """A part of the greeting that comes late, and what IMAP may say at any time (RFC 9051 §7), are in order."""
     assert upgraded(protocol, *pieces).value.verdict is Verdict.OK
+
+
+# Where what came early is no answer to what was not said yet.
+AT_ONCE = {"irc": "both commands go out at once", "telnet": "options may come at any time"}
+
+
+@pytest.mark.parametrize("protocol", SPOKEN)
+def test_two_turns_in_one_segment(protocol: str) -> None:
+    """In every dialogue, a reply that comes with the one before it is none, and its command is not sent."""
+    for transcript in go_aheads(protocol):
+        said = [turn.server for turn in transcript.turns]
+        for at in range(len(said) - 1):
+            pieces = [*said[:at], said[at] + said[at + 1], *said[at + 2 :]]
+            played = upgraded(protocol, *pieces)
+            if played.value.verdict is Verdict.OK:
+                assert protocol in AT_ONCE
+            else:
+                assert (played.value.verdict, played.value.cause) == (Verdict.VIOLATION, CAUSE)
+                assert b"".join(played.sent) == b"".join(turn.client for turn in transcript.turns[: at + 1])
 
 
 @pytest.mark.parametrize(

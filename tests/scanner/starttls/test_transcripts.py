@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scanner.dialogue import MAX_LINE_BYTES, End
 from scanner.outcome import Verdict
 from scanner.starttls import SPOKEN
+from scanner.starttls.injection import Injection
 from scanner.starttls.result import StartTls
 from tests.scanner.play import byte_by_byte
 from tests.scanner.transcript import Transcript, every_transcript
@@ -71,6 +72,9 @@ def test_truncated_at_every_point(transcript: Transcript, end: End) -> None:
         assert everything.startswith(said)
         if isinstance(result, StartTls):
             assert result.verdict in plain | {END_VERDICTS[end]}
+        elif isinstance(result, Injection):
+            assert result.verdict in plain | {END_VERDICTS[end]}
+            assert (result.result == "unknown") == (result.verdict != "ok")
         else:
             assert result.stopped in (END_VERDICTS[end], None)
 
@@ -93,6 +97,10 @@ def test_transcripts_cover_the_registry() -> None:
         verdicts = {transcript.expected["verdict"] for transcript in every_transcript(protocol)}
         inside = {None} if SPOKEN[protocol].within else set()
         assert verdicts >= {"ok", "not_offered", "violation", "protocol_mismatch"} | inside
+        if SPOKEN[protocol].injection:
+            results = {transcript.expected["result"] for transcript in every_transcript(f"{protocol} proof")}
+            assert results == {"vulnerable", "no", "unknown"}
+            assert every_transcript(f"{protocol} injecting")
 
 
 def test_caps_are_what_the_transcripts_say() -> None:

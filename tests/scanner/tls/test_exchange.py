@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.dialogue import End
+from scanner.tls.dialogue import MAX_EARLY_BYTES
 from scanner.tls.exchange import Evidence, HelloAnswer, TlsExchange, exchange
 from scanner.tls.names import Version
 from tests.scanner.play import byte_by_byte, play
@@ -340,29 +341,45 @@ def test_ends_behind_a_warning(end: End) -> None:
     assert answer == HelloAnswer(Evidence.ALERT, alert=112, tarpit=end is End.DEADLINE)
 
 
+TLS = record(HANDSHAKE, HELLO_12)
+
 EARLY: dict[str, tuple[bytes, bytes, HelloAnswer]] = {
-    "text, then TLS": (b"250 ok\r\n" + record(HANDSHAKE, HELLO_12), b"250 ok\r\n", yes_12),
-    "lines, then TLS": (b"one\r\ntwo\n" + record(HANDSHAKE, HELLO_12), b"one\r\ntwo\r\n", yes_12),
+    "text, then TLS": (b"250 ok\r\n" + TLS, b"250 ok\r\n", yes_12),
+    "lines, then TLS": (b"one\r\ntwo\n" + TLS, b"one\r\ntwo\n", yes_12),
+    "half a line, then TLS": (b"<iq/>" + TLS, b"<iq/>", yes_12),
+    "a message in BER, then TLS": (b"\x30\x0c\x02\x01\x02" + TLS, b"\x30\x0c\x02\x01\x02", yes_12),
+    "options of telnet, then TLS": (b"\xff\xfd\x18" + TLS, b"\xff\xfd\x18", yes_12),
+    "what looks like half an SSLv2, then TLS": (b"\x80\x20\x04" + TLS, b"\x80\x20\x04", yes_12),
+    "what looks like half a record, then TLS": (b"? \x16\x03\x03" + TLS, b"? \x16\x03\x03", yes_12),
+    "a line feed, then TLS": (b"\n" + TLS, b"\n", yes_12),
+    "text, then a ServerHello in small records": (b"no" + in_records(HELLO_12, 1), b"no", yes_12),
     "text, then an alert": (b"no\r\n" + alert(2, 40), b"no\r\n", HelloAnswer(Evidence.ALERT, alert=40)),
+    "text, then half a record": (b"no\r\n" + TLS[:30], b"no\r\n", HelloAnswer(Evidence.CLOSED, partial=True)),
+    "text, then a record that breaks the rules": (
+        b"no\r\n\x16\x03\x03\xff\xff",
+        b"no\r\n",
+        HelloAnswer(Evidence.GARBAGE, flags=VIOLATION),
+    ),
     "text, then the end": (
         b"500 what?\r\n",
-        b"500 what?\r\n",
+        b"",
         HelloAnswer(Evidence.PLAINTEXT, hint="smtp", text="500 what?\\r\\n"),
     ),
     "half a line, then the end": (b"500 wh", b"", HelloAnswer(Evidence.PLAINTEXT, hint="smtp", text="500 wh")),
-    "text, then half a line": (
-        b"500 what?\r\nand",
-        b"500 what?\r\n",
-        HelloAnswer(Evidence.PLAINTEXT, hint="smtp", text="500 what?\\r\\nand"),
+    "text, then garbage": (b"no\r\n\xff\xff", b"", HelloAnswer(Evidence.PLAINTEXT, text="no\\r\\n\\xff\\xff")),
+    "garbage": (b"\x01\xff\x16", b"", HelloAnswer(Evidence.GARBAGE, text="\\x01\\xff\\x16")),
+    "an ERROR of SSLv2": (
+        b"\x80\x03\x00\x00\x01",
+        b"",
+        HelloAnswer(Evidence.GARBAGE, text="\\x80\\x03\\x00\\x00\\x01"),
     ),
-    "text, then garbage": (b"no\r\n\xff\xff", b"no\r\n", HelloAnswer(Evidence.GARBAGE, text="\\xff\\xff")),
-    "no text": (record(HANDSHAKE, HELLO_12), b"", yes_12),
+    "nothing before TLS": (TLS, b"", yes_12),
 }
 
 
 @pytest.mark.parametrize(("data", "early", "expected"), EARLY.values(), ids=EARLY)
-def test_text_behind_the_go_ahead(data: bytes, early: bytes, expected: HelloAnswer) -> None:
-    """After STARTTLS, text before TLS is kept aside and never reaches TLS."""
+def test_bytes_behind_the_go_ahead(data: bytes, early: bytes, expected: HelloAnswer) -> None:
+    """After STARTTLS, what comes before TLS is kept aside and never reaches TLS; what comes in its place is text."""
     assert answered(data, after_upgrade=True) == expected
     for cut in CUTS:
         dialogue = asked(after_upgrade=True)
@@ -370,14 +387,29 @@ def test_text_behind_the_go_ahead(data: bytes, early: bytes, expected: HelloAnsw
         assert dialogue.early == early
 
 
+@given(early=st.binary(min_size=1, max_size=60), cut=st.integers(0, 60))
+@settings(max_examples=200, deadline=None, derandomize=True)
+def test_any_bytes_behind_the_go_ahead(early: bytes, cut: int) -> None:
+    """Whatever is put in front of TLS, the answer is read behind it."""
+    dialogue = asked(after_upgrade=True)
+    pieces = [early[:cut], early[cut:] + TLS]
+    assert play(dialogue, filter(None, pieces)).value == yes_12
+    assert dialogue.early == early
+
+
 def test_endless_text_behind_the_go_ahead() -> None:
     """Text without end runs into our cap, and no more than a little of it is kept."""
-    dialogue = asked(after_upgrade=True)
-    answer = play(dialogue, [b"500 what?\n" + b"no\n" * 5000, *[b"no\n" * 5000] * 20]).value
+    answer = play(asked(after_upgrade=True), [b"500 what?\n" + b"no\n" * 5000, *[b"no\n" * 5000] * 20]).value
     assert answer.evidence is Evidence.PLAINTEXT
-    assert (answer.text or "").startswith("500 what?\\r\\nno\\r\\nno")  # its beginning, not where our cap fell
+    assert (answer.text or "").startswith("500 what?\\nno\\nno")  # its beginning, not where our cap fell
     assert answer.hint == "smtp"
-    assert len(dialogue.early) < 5000
+
+
+def test_much_text_behind_the_go_ahead() -> None:
+    """No more than a little is kept of what comes before TLS, and all of it is passed over."""
+    dialogue = asked(after_upgrade=True)
+    assert play(dialogue, [b"no\n" * 10_000 + TLS]).value == yes_12
+    assert dialogue.early == (b"no\n" * 10_000)[:MAX_EARLY_BYTES]
 
 
 @pytest.mark.parametrize("end", End)

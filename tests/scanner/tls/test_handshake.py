@@ -331,6 +331,13 @@ def test_close_notify() -> None:
     assert fed(alert(1, 0)) == failed(Verdict.HANDSHAKE_FAILED, "alert", alert="close_notify")
 
 
+@pytest.mark.parametrize("behind", [b"F", alert(1, 0), alert(2, 40), alert(2, 40)[:-1]])
+def test_what_stands_behind_an_alert(behind: bytes) -> None:
+    """The alert that ends the handshake is told, whatever comes with it."""
+    for warning in (b"", alert(1, 112), alert(1, 209)):
+        assert fed(warning + alert(2, 209) + behind) == failed(Verdict.HANDSHAKE_FAILED, "alert", alert="alert_209")
+
+
 @pytest.mark.parametrize(
     ("end", "verdict"),
     [

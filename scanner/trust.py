@@ -1,0 +1,286 @@
+"""Certificate verification: trust, time and name, each by itself, and all that fails in the words of RFC 8460 §4.3.
+
+Pure: the trust store is read elsewhere, and the moment is handed in. What comes out are facts: between mail servers
+nobody verifies unless DANE or MTA-STS ask for it, and there "not trusted" is no failure.
+
+- *Trust*: does a path lead from the leaf to an anchor of the store (RFC 5280 §6.1)? A leaf outside its own period is
+  judged without the clock, so that its expiry is told once, as its time; an issuer outside its period breaks the path.
+  Weak keys and digests do not: no security level is set, because each client draws that line elsewhere, and
+  `certificate-weak-key` tells of it. Nobody is asked about revocation.
+- *Time*: is the leaf within its period?
+- *Name*: does it name the host that was asked for (RFC 9525)? Where there was none but an address, an iPAddress with
+  that is a yes; anything else is unknown, because nobody has said by which name the address is reached.
+"""
+
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from OpenSSL import crypto
+from service_identity.exceptions import CertificateError
+from service_identity.hazmat import DNS_ID, DNSPattern, IPAddress_ID, IPAddressPattern
+
+from scanner.tls.certificate import MAX_CACHED_BYTES, Certificate
+
+CACHED_CHAINS = 2_048
+MAX_CACHED_CHAIN_BYTES = 16_384  # a leaf and two above it have a third of that
+CACHED_NAMES = 2_048
+VERIFY_AGAIN_AFTER = timedelta(hours=1)  # an issuer may have expired meanwhile
+
+_NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME
+_FOR_SERVERS = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
+_UNREADABLE = (
+    *(ValueError, TypeError, UnsupportedAlgorithm),
+    *(x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
+)
+
+
+class Result(StrEnum):
+    """The words of RFC 8460 §4.3 that are about a certificate, in its order."""
+
+    HOST_MISMATCH = "certificate-host-mismatch"
+    EXPIRED = "certificate-expired"  # or not valid yet
+    NOT_TRUSTED = "certificate-not-trusted"
+    FAILURE = "validation-failure"  # it cannot be read
+
+
+class TrustError(StrEnum):
+    """Why no path leads to an anchor. What has no word here is `openssl_` and the number of OpenSSL's error."""
+
+    SELF_SIGNED = "self_signed"  # and not in the store
+    ROOT_UNKNOWN = "root_unknown"  # the chain ends in a root that is not in the store
+    ISSUER_UNKNOWN = "issuer_unknown"  # an intermediate was not sent, or its root is not in the store
+    ISSUER_EXPIRED = "issuer_expired"
+    ISSUER_NOT_YET_VALID = "issuer_not_yet_valid"
+    ISSUER_NO_CA = "issuer_no_ca"  # it may not issue certificates
+    BAD_SIGNATURE = "bad_signature"
+    PATH_LENGTH = "path_length"  # more certificates below an issuer than it allows
+    NAME_CONSTRAINTS = "name_constraints"
+    WRONG_PURPOSE = "wrong_purpose"  # not for servers
+    CRITICAL_EXTENSION = "critical_extension"  # nobody knows what it means
+    CHAIN_UNREADABLE = "chain_unreadable"  # a certificate of it cannot be parsed
+
+
+# X509_V_ERR_*: the numbers stay what they are, and the texts do not.
+_ERRORS = {
+    2: TrustError.ISSUER_UNKNOWN,  # UNABLE_TO_GET_ISSUER_CERT
+    7: TrustError.BAD_SIGNATURE,  # CERT_SIGNATURE_FAILURE
+    9: TrustError.ISSUER_NOT_YET_VALID,  # CERT_NOT_YET_VALID
+    10: TrustError.ISSUER_EXPIRED,  # CERT_HAS_EXPIRED
+    18: TrustError.SELF_SIGNED,  # DEPTH_ZERO_SELF_SIGNED_CERT
+    19: TrustError.ROOT_UNKNOWN,  # SELF_SIGNED_CERT_IN_CHAIN
+    20: TrustError.ISSUER_UNKNOWN,  # UNABLE_TO_GET_ISSUER_CERT_LOCALLY
+    21: TrustError.ISSUER_UNKNOWN,  # UNABLE_TO_VERIFY_LEAF_SIGNATURE
+    25: TrustError.PATH_LENGTH,  # PATH_LENGTH_EXCEEDED
+    32: TrustError.ISSUER_NO_CA,  # KEYUSAGE_NO_CERTSIGN
+    34: TrustError.CRITICAL_EXTENSION,  # UNHANDLED_CRITICAL_EXTENSION
+    47: TrustError.NAME_CONSTRAINTS,  # PERMITTED_VIOLATION
+    48: TrustError.NAME_CONSTRAINTS,  # EXCLUDED_VIOLATION
+    49: TrustError.NAME_CONSTRAINTS,  # SUBTREE_MINMAX
+    51: TrustError.NAME_CONSTRAINTS,  # UNSUPPORTED_CONSTRAINT_TYPE
+    52: TrustError.NAME_CONSTRAINTS,  # UNSUPPORTED_CONSTRAINT_SYNTAX
+    53: TrustError.NAME_CONSTRAINTS,  # UNSUPPORTED_NAME_SYNTAX
+    79: TrustError.ISSUER_NO_CA,  # INVALID_CA
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What became of each check; None where it could not be made."""
+
+    trusted: bool | None = None
+    trust_error: str | None = None
+    time_valid: bool | None = None
+    name_matches: bool | None = None
+    results: tuple[str, ...] = ()
+
+    @property
+    def passes(self) -> bool | None:
+        """Would a mail program accept this certificate for this name, now?"""
+        checks = (self.trusted, self.time_valid, self.name_matches)
+        if False in checks:
+            return False
+        return None if None in checks else True
+
+
+@dataclass(frozen=True, slots=True)
+class TrustStore:
+    """Whom to trust, and the files or directories that say so."""
+
+    anchors: tuple[crypto.X509, ...]
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Trust:
+    """Why a chain is not trusted, None where it is; and until when that is taken to hold."""
+
+    error: str | None
+    until: datetime
+
+
+class Verifier:
+    """Verifies by one trust store; without one, trust is unknown.
+
+    What became of a chain is remembered for an hour, so that one that 50,000 endpoints send is verified once. 2,048 of
+    at most 16 KB are kept: 8 MB of ordinary ones, and 34 MB of the worst that a server can send.
+    """
+
+    def __init__(self, store: TrustStore | None) -> None:
+        self.store = store
+        self._remembered: dict[tuple[tuple[bytes, ...], bool], _Trust] = {}
+
+    def verify(
+        self, chain: tuple[bytes, ...], leaf: Certificate, host: str | None, address: str, now: datetime
+    ) -> Verified:
+        """Verify a chain in DER, leaf first, for a host, or for an address where there is none. Never raises."""
+        time_valid = leaf.valid_at(now)
+        name_matches = None if leaf.dns_names is None else _matches(chain[0], host, address)
+        trusted, error = None, None
+        if self.store is not None and time_valid is not None:
+            # OpenSSL takes the last second of a period for the first one behind it.
+            by_the_clock = time_valid and now != leaf.not_after
+            error = self._trust_error(self.store, chain, now, by_the_clock=by_the_clock)
+            trusted = error is None
+        applies = {
+            Result.HOST_MISMATCH: name_matches is False,
+            Result.EXPIRED: time_valid is False,
+            Result.NOT_TRUSTED: trusted is False,
+            Result.FAILURE: time_valid is None or leaf.dns_names is None,
+        }
+        return Verified(trusted, error, time_valid, name_matches, tuple(word for word in applies if applies[word]))
+
+    def _trust_error(
+        self, store: TrustStore, chain: tuple[bytes, ...], now: datetime, *, by_the_clock: bool
+    ) -> str | None:
+        key = (chain, by_the_clock)
+        trust = self._remembered.get(key)
+        if trust is None or trust.until <= now:
+            self._remembered.pop(key, None)
+            error = _why_untrusted(store, chain, now if by_the_clock else None)
+            trust = _Trust(error, now + VERIFY_AGAIN_AFTER)
+            if sum(map(len, chain)) <= MAX_CACHED_CHAIN_BYTES:
+                self._remember(key, trust)
+        return trust.error
+
+    def _remember(self, key: tuple[tuple[bytes, ...], bool], trust: _Trust) -> None:
+        if len(self._remembered) >= CACHED_CHAINS:
+            del self._remembered[next(iter(self._remembered))]  # the oldest
+        self._remembered[key] = trust
+
+
+def _why_untrusted(store: TrustStore, chain: tuple[bytes, ...], moment: datetime | None) -> str | None:
+    """Why no path leads from the leaf to an anchor at this moment, or at any; None where one does."""
+    try:
+        leaf, *above = [crypto.load_certificate(crypto.FILETYPE_ASN1, der) for der in chain]
+    except crypto.Error:
+        return TrustError.CHAIN_UNREADABLE
+    try:
+        path = crypto.X509StoreContext(_openssl_store(store, moment), leaf, above).get_verified_chain()
+    except crypto.X509StoreContextError as error:
+        number = error.errors[0]
+        return _ERRORS.get(number, f"openssl_{number}")
+    finally:
+        _forget_errors()
+    below_anchor = path[:-1] or path  # or the leaf is an anchor itself
+    return None if _are_for_servers(below_anchor) else TrustError.WRONG_PURPOSE
+
+
+def _forget_errors() -> None:
+    """What went wrong in OpenSSL waits in a queue, where a TLS connection that fails next takes it for its own."""
+    with suppress(crypto.Error):
+        crypto.load_certificate(crypto.FILETYPE_ASN1, b"")  # its error brings all others with it
+
+
+def _openssl_store(store: TrustStore, moment: datetime | None) -> crypto.X509Store:
+    """Made anew for each chain, because the time of one can be set only once; it takes a tenth of a millisecond."""
+    made = crypto.X509Store()
+    for anchor in store.anchors:
+        made.add_cert(anchor)
+    made.set_flags(crypto.X509StoreFlags.PARTIAL_CHAIN)  # an anchor need not be a root (RFC 5280 §6.1)
+    if moment is None:
+        made.set_flags(_NO_CHECK_TIME)
+    else:
+        made.set_time(moment)
+    return made
+
+
+def _are_for_servers(path: Iterable[crypto.X509]) -> bool:
+    """May each certificate of a path take part in a TLS server's (RFC 5280 §4.2.1.3, §4.2.1.12)?
+
+    X509Store has no purpose to set. What our parser refuses is not held against it: OpenSSL found it good.
+    """
+    return all(_is_for_servers(certificate, is_leaf=depth == 0) for depth, certificate in enumerate(path))
+
+
+def _is_for_servers(certificate: crypto.X509, *, is_leaf: bool) -> bool:
+    extensions = _extensions(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate))
+    for extension in extensions or ():
+        match extension.value:
+            case x509.ExtendedKeyUsage() as usages if _FOR_SERVERS.isdisjoint(usages):
+                return False
+            case x509.KeyUsage(digital_signature=False, key_encipherment=False, key_agreement=False) if is_leaf:
+                return False
+    return True
+
+
+def _matches(leaf: bytes, host: str | None, address: str) -> bool | None:
+    """Does a leaf name the host, or the address where there is none?"""
+    names, addresses = (_names_once if len(leaf) <= MAX_CACHED_BYTES else _names)(leaf)
+    if host is not None:
+        # Only names that can be meant are handed to the library: there may be ten thousand others.
+        return _match_host(names & {host, "*." + host.partition(".")[2]}, host)
+    if not addresses:
+        return None
+    return any(map(IPAddress_ID(address).verify, map(IPAddressPattern, addresses))) or None
+
+
+@lru_cache(maxsize=CACHED_NAMES)
+def _match_host(names: frozenset[str], host: str) -> bool | None:
+    try:
+        reference = DNS_ID(host)
+    except ValueError:
+        return None  # the library takes "1_0" for a number
+    patterns = list(_patterns(names))
+    # It lets no wildcard stand for an A-label; RFC 9525 §6.3 lets it stand for any one label.
+    return any(map(reference.verify, patterns)) or (host.startswith("xn--") and bool(patterns))
+
+
+def _patterns(names: Iterable[str]) -> Iterator[DNSPattern]:
+    """What is no DNS-ID, such as a wildcard for a whole top-level domain, is ignored (RFC 9525 §6.3)."""
+    for name in names:
+        with suppress(CertificateError):
+            yield DNSPattern.from_bytes(name.encode("ascii"))
+
+
+def _names(leaf: bytes) -> tuple[frozenset[str], frozenset[IPv4Address | IPv6Address]]:
+    """Its DNS names in lower case, and its addresses (RFC 5280 §4.2.1.6)."""
+    for extension in _extensions(leaf) or ():
+        if isinstance(extension.value, x509.SubjectAlternativeName):
+            names = extension.value.get_values_for_type(x509.DNSName)
+            addresses = extension.value.get_values_for_type(x509.IPAddress)
+            single = (each for each in addresses if isinstance(each, IPv4Address | IPv6Address))
+            return frozenset(map(str.lower, names)), frozenset(single)
+    return frozenset(), frozenset()
+
+
+@lru_cache(maxsize=CACHED_NAMES)
+def _names_once(leaf: bytes) -> tuple[frozenset[str], frozenset[IPv4Address | IPv6Address]]:
+    return _names(leaf)
+
+
+def _extensions(der: bytes) -> x509.Extensions | None:
+    """None where our parser refuses them."""
+    with warnings.catch_warnings(action="ignore"):  # the library's, about what it will refuse one day
+        try:
+            return x509.load_der_x509_certificate(der).extensions
+        except _UNREADABLE:
+            return None
