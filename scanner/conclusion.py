@@ -288,9 +288,7 @@ _NO_TLS = {Verdict.NOT_OFFERED, Verdict.REFUSED_PERMANENT}
 _MISMATCH = {Verdict.PROTOCOL_MISMATCH, Verdict.VIOLATION, Verdict.LIMIT_EXCEEDED}
 
 
-def _status(
-    interview: Interview, starttls: StartTls | None, versions: dict[Version, VersionVerdict] | None
-) -> Status:
+def _status(interview: Interview, starttls: StartTls | None, versions: dict[Version, VersionVerdict] | None) -> Status:
     answers = interview.answers
     if completed(answers) or any(entry.verdict is Known.YES for entry in (versions or {}).values()):
         return Status.TLS

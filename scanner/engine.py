@@ -188,7 +188,7 @@ class Engine:
             self._announce()
 
     def _hand_over(self, interview: Interview) -> bool:
-        """Let it wait, or become a record. False after a bug of ours; what that stumbled over is gone, for another try."""
+        """Let it wait, or become a record. False after a bug of ours: what caused it is gone, for another try."""
         try:
             conclusion = conclude(interview)
             if not self._defer(interview, conclusion):

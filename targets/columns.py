@@ -59,12 +59,12 @@ def _cells(text: str) -> list[str]:
 
 def _distinct(cells: list[str]) -> tuple[str, ...]:
     names: dict[str, None] = {}
+    copies: dict[str, int] = {}  # a header of 32,768 columns may name them all alike: nobody counts them twice
     for number, cell in enumerate(cells, 1):
         name = cell.lower() if cell.lower() in _OURS else cell
         name = wanted = name or f"column_{number}"
-        copies = 1
         while name in names:
-            copies += 1
-            name = f"{wanted}_{copies}"
+            copies[wanted] = copies.get(wanted, 1) + 1
+            name = f"{wanted}_{copies[wanted]}"
         names[name] = None
     return tuple(names)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from math import inf
 from typing import Any
 
 import pytest
@@ -499,6 +500,11 @@ class Moody(World):
         return Engine(self.ask, self.on_over, versions, limits, clock=trio.current_time, retries=retries)
 
 
+def until(moment: float, mood: StartTls | Outcome) -> Callable[[float], StartTls | Outcome | None]:
+    """Of this mood for so many seconds."""
+    return lambda now: mood if now < moment else None
+
+
 def smtp(number: int = 1) -> Endpoint:
     """An SMTP server with an address of its own."""
     return replace(endpoint(number, 25), service=SERVICES["smtp"])
@@ -538,10 +544,9 @@ async def test_a_server_that_stays_busy(autojump_clock: object, retries: int, st
 
 async def test_never_sooner_than_the_server_said(autojump_clock: object) -> None:
     """It knows best how long it will be busy; one that wants more than an hour is left alone."""
-    said = {"421 try again in 10 minutes": [0, 600.5], "421 come back in 2 hours": [0]}
+    said: dict[str, list[float]] = {"421 try again in 10 minutes": [0, 600.5], "421 come back in 2 hours": [0]}
     for text, starts in said.items():
-        mood = replace(BUSY, text=text)
-        world = Moody(takes_s=0.5, mood=lambda now, mood=mood: mood if now < 1 else None)
+        world = Moody(takes_s=0.5, mood=until(1, replace(BUSY, text=text)))
         await run(world.engine(limits=Limits(0, 0, 0, 0, 1)), [smtp()])
         assert world.starts("192.0.0.1")[: len(starts)] == starts
         assert ("deferred_dropped" in world.records[0]["flags"]) == (len(starts) == 1)
@@ -558,8 +563,9 @@ async def test_silence_is_looked_at_once_more(autojump_clock: object) -> None:
 
 async def test_a_refused_connection_is_no_matter_of_the_moment(autojump_clock: object) -> None:
     """Nor is any firm verdict."""
-    for firm in (UNREACHABLE, StartTls(Verdict.NOT_OFFERED, Stage.CAPABILITIES)):
-        world = Moody(mood=lambda _, firm=firm: firm)
+    firm_ones: list[StartTls | Outcome] = [UNREACHABLE, StartTls(Verdict.NOT_OFFERED, Stage.CAPABILITIES)]
+    for firm in firm_ones:
+        world = Moody(mood=until(inf, firm))
         await run(world.engine(), [smtp()])
         assert len(world.asked) == 1
 

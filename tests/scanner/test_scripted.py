@@ -319,9 +319,7 @@ CASES: dict[str, Case] = {
         no_starttls("protocol_mismatch", "greeting", None, "mismatch", hint="tls"),
         heard=b"",
     ),
-    "echo on smtp": Case(
-        "smtp", echo, no_starttls("protocol_mismatch", "greeting", None, "mismatch", hint="echo")
-    ),
+    "echo on smtp": Case("smtp", echo, no_starttls("protocol_mismatch", "greeting", None, "mismatch", hint="echo")),
     "421 as greeting": Case(
         "smtp",
         says(b"421 4.3.2 later\r\n"),
