@@ -133,7 +133,7 @@ def _of_implicit_port(protocol: Protocol, conclusion: Conclusion, session: Gets)
     if conclusion.status in (Status.TLS, Status.TLS_FAILED):
         return Clients(Gets.FAILS, Gets.FAILS, Gets.FAILS, session)
     error = conclusion.error
-    if error is None:
+    if error is None or error.verdict is Verdict.RATE_LIMITED:
         return _NOTHING_KNOWN
     if error.verdict is Verdict.UNREACHABLE and error.cause == "refused":
         return _NO_WAY_IN

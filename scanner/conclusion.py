@@ -250,7 +250,10 @@ def _error_of(answer: Answer) -> Outcome | None:
         result = answer.starttls
         return Outcome(result.verdict, result.stage, result.cause, result.hint, detail=result.text)
     if answer.handshake:
-        return answer.handshake.failure
+        failure = answer.handshake.failure
+        if failure and failure.cause == "plaintext" and _is_about_load(failure.detail):
+            return replace(failure, verdict=Verdict.RATE_LIMITED, hint=None)
+        return failure
     return _outcome_of(answer.hello) if answer.hello else None
 
 
@@ -263,11 +266,18 @@ def _outcome_of(hello: HelloAnswer) -> Outcome | None:
             return Outcome(Verdict.CLOSED, Stage.TLS)
         case Evidence.RESET:
             return Outcome(Verdict.RESET, Stage.TLS)
+        case Evidence.PLAINTEXT if _is_about_load(hello.text):
+            return Outcome(Verdict.RATE_LIMITED, Stage.TLS, hello.evidence.value, detail=hello.text)
         case Evidence.PLAINTEXT | Evidence.GARBAGE:
             verdict = Verdict.PROTOCOL_MISMATCH if hello.hint else Verdict.VIOLATION
             return Outcome(verdict, Stage.TLS, hello.evidence.value, hello.hint, detail=hello.text)
         case _:
             return None
+
+
+def _is_about_load(text: str | None) -> bool:
+    """A busy server may say so in plaintext, where TLS is due: that is no other protocol."""
+    return text is not None and speaks_of_too_many(text.encode())
 
 
 def _turned_away_later(answers: list[Answer]) -> bool:
@@ -279,7 +289,7 @@ def _reached(answer: Answer) -> bool:
     """Did it get to a hello, as far as the server is concerned?"""
     if answer.failure:
         return answer.failure.verdict is Verdict.LOCAL_LIMITATION
-    if answer.hello and answer.hello.text and speaks_of_too_many(answer.hello.text.encode()):
+    if answer.hello and _is_about_load(answer.hello.text):
         return False
     return answer.starttls is None or answer.starttls.go_ahead
 

@@ -580,3 +580,22 @@ def test_the_order_of_answers_does_not_matter(service: str, later: Answers, firs
     every = list(permutations(later.items()))
     for order in data.draw(st.lists(st.sampled_from(every), max_size=6)):
         assert concluded({TLS12: first, **dict(order)}, service) == straight
+
+
+def test_a_busy_server_speaks_plaintext_where_tls_is_due() -> None:
+    """vsftpd and ngIRCd do, on their ports with implicit TLS: that is no port in the wrong mode."""
+    for text in (
+        "421 There are too many connected users, please try later.",
+        "ERROR :Connection refused, too many connections from your IP address",
+    ):
+        busy = HelloAnswer(Evidence.PLAINTEXT, text=text, hint="smtp")
+        conclusion = concluded({TLS12: busy}, "ftps")
+        assert conclusion.status is Status.INCONCLUSIVE
+        assert conclusion.error
+        assert (conclusion.error.verdict, conclusion.error.hint) == (Verdict.RATE_LIMITED, None)
+        assert conclusion.look
+        assert conclusion.look.verdict is Verdict.RATE_LIMITED
+        shaken = Handshake(failure=Outcome(Verdict.PROTOCOL_MISMATCH, Stage.TLS, "plaintext", "smtp", detail=text))
+        later = concluded({TLS12: yes(TLS12), SHAKE: shaken}, "ftps")
+        assert later.error
+        assert (later.status, later.error.verdict) == (Status.TLS, Verdict.RATE_LIMITED)
