@@ -1,10 +1,10 @@
-"""Prosody: XMPP for clients and for servers, which must encrypt; and an instance that cannot."""
+"""Prosody: XMPP for clients and for servers, which must encrypt; an instance where they may, and one that cannot."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.live.certificates import WEB, Certificates
-from tests.live.servers import TLS13, Listener, Server, Truth, merged, spoken_by_openssl
+from tests.live.servers import TLS13, Found, Listener, Server, Truth, gets, merged, spoken_by_openssl
 from tests.live_full.names import Names
 
 CONFIGURATION = """\
@@ -41,6 +41,8 @@ ENCRYPTED: Truth = {
     },
     "versions": spoken_by_openssl("TLSv1.2", "TLSv1.3"),
     "tls": TLS13,
+    "findings": Found(),
+    "clients": gets("refused", "secure", "secure", "fails"),
     "flags": [],
 }
 CLIENT: Truth = merged(
@@ -63,9 +65,26 @@ SERVER: Truth = merged(
 )
 
 
+# A login by challenge is offered before TLS (a password as it is is not), and other servers may come by dialback.
+OPTIONAL: Truth = {"starttls": {"required": False}, "clients": {"none": "plaintext"}}
+OPTIONAL_CLIENT: Truth = merged(
+    merged(CLIENT, OPTIONAL),
+    {
+        "starttls": {
+            "before": {
+                "capabilities": Names(frozenset({"starttls", "mechanisms"})),
+                "auth": Names(SCRAM, absent=IN_PLAIN_TEXT),
+            }
+        }
+    },
+)
+OPTIONAL_SERVER: Truth = merged(SERVER, OPTIONAL)
+
+
 def plain(before: Truth) -> Truth:
     """Features without starttls."""
     starttls = {"verdict": "not_offered", "stage": "capabilities", "code": "features", "advertised": False}
+    starttls["required"] = False
     return {
         "status": "no_tls",
         "mode": "starttls",
@@ -73,6 +92,8 @@ def plain(before: Truth) -> Truth:
         "versions": None,
         "tls": None,
         "certificate": None,
+        "findings": Found("starttls-not-offered"),
+        "clients": gets("plaintext", "plaintext", "fails", "fails"),
     }
 
 
@@ -110,6 +131,14 @@ SERVERS = (
         (
             Listener("web.live.test", "127.77.12.1", 5222, "xmpp-client", CLIENT, leaf=WEB),
             Listener("web.live.test", "127.77.12.1", 5269, "xmpp-server", SERVER, leaf=WEB),
+        ),
+    ),
+    Server(
+        "prosody-optional",
+        configure("127.77.12.3", ("tls", "saslauth", "dialback"), required=False),
+        (
+            Listener("web.live.test", "127.77.12.3", 5222, "xmpp-client", OPTIONAL_CLIENT, leaf=WEB),
+            Listener("web.live.test", "127.77.12.3", 5269, "xmpp-server", OPTIONAL_SERVER, leaf=WEB),
         ),
     ),
     Server(

@@ -1,10 +1,10 @@
-"""slapd: LDAP with StartTLS and LDAPS, and one that has no certificate. Debian's is built with GnuTLS."""
+"""slapd: LDAP with StartTLS and LDAPS, one that requires TLS, and one without. Debian's is built with GnuTLS."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.live.certificates import WEB, Certificates
-from tests.live.servers import TLS13, Listener, Server, Truth, speaks
+from tests.live.servers import TLS13, Found, Listener, Server, Truth, gets, merged, speaks
 from tests.live_full.names import Names
 
 CONFIGURATION = """\
@@ -47,6 +47,7 @@ ENCRYPTED: Truth = {
         },
     ),
     "tls": TLS13,
+    "findings": Found("tls1.0-enabled", "tls1.1-enabled"),
     "flags": [],
 }
 UPGRADED: Truth = ENCRYPTED | {
@@ -57,12 +58,28 @@ UPGRADED: Truth = ENCRYPTED | {
         "code": "0",
         "text": "",
         "advertised": True,
+        "required": None,
         "early_bytes": None,
         "before": OUTSIDE,
         "inside": INSIDE,
     },
+    # Whether a simple bind is taken in the clear, only a bind would tell.
+    "clients": gets("unknown", "secure", "secure", "fails"),
 }
-IMPLICIT: Truth = ENCRYPTED | {"mode": "implicit", "starttls": {"verdict": None, "before": None, "inside": INSIDE}}
+# Not even the root DSE is to be had before TLS: confidentialityRequired.
+REQUIRED: Truth = merged(
+    UPGRADED,
+    {
+        "starttls": {"advertised": None, "required": True, "before": None},
+        "clients": {"none": "refused"},
+        "flags": ["unadvertised"],
+    },
+)
+IMPLICIT: Truth = ENCRYPTED | {
+    "mode": "implicit",
+    "starttls": {"verdict": None, "before": None, "inside": INSIDE},
+    "clients": gets("fails", "fails", "fails", "secure"),
+}
 # Without a certificate slapd does not list StartTLS, and does not know it: protocolError (RFC 4511 §4.14.2).
 PLAIN: Truth = {
     "status": "no_tls",
@@ -73,12 +90,15 @@ PLAIN: Truth = {
         "code": "2",
         "text": "unsupported extended operation",
         "advertised": False,
+        "required": None,
         "before": OUTSIDE | {"capabilities": EXTENSIONS},
         "inside": None,
     },
     "versions": None,
     "tls": None,
     "certificate": None,
+    "findings": Found("starttls-not-offered"),
+    "clients": gets("plaintext", "plaintext", "fails", "fails"),
 }
 
 
@@ -103,6 +123,11 @@ SERVERS = (
             Listener("web.live.test", "127.77.11.1", 389, "ldap", UPGRADED, leaf=WEB),
             Listener("web.live.test", "127.77.11.1", 636, "ldaps", IMPLICIT, leaf=WEB),
         ),
+    ),
+    Server(
+        "slapd-required",
+        configure(WITH_TLS + "\nsecurity tls=128", "ldap://127.77.11.3:389"),
+        (Listener("web.live.test", "127.77.11.3", 389, "ldap", REQUIRED, leaf=WEB),),
     ),
     Server(
         "slapd-plain",

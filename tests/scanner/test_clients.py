@@ -204,6 +204,11 @@ CASES: dict[str, Case] = {
     "RST where TLS is due": Case("imaps", {TLS12: RESET}, "unknown " * 4),
     "implicit, nobody listens": Case("imaps", {TLS12: REFUSED}, "fails " * 4),
     "implicit, nobody answers": Case("imaps", {TLS12: replace(REFUSED, cause="no_route")}, "unknown " * 4),
+    "implicit, too busy, in plaintext": Case(
+        "imaps",
+        {TLS12: HelloAnswer(Evidence.PLAINTEXT, text="* BYE too many connections", hint="imap")},
+        "unknown " * 4,
+    ),
     "implicit, nothing was asked": Case("imaps", {}, "unknown " * 4),
     # the session
     "a certificate that does not pass": Case(

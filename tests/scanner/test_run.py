@@ -25,6 +25,7 @@ from tests.peers.nameserver import name_server
 from tests.peers.scripted import Talk, closed, serving, smtp
 from tests.peers.tls_server import TlsServer, smtp_inside
 
+IMPATIENT = ("--timeout-greeting", "0.2", "--timeout-tls", "0.2")  # for servers that keep silent
 NOTHING = {"read": 0, "blank": 0, "expanded": 0, "rejected": 0}
 
 
@@ -117,7 +118,7 @@ async def test_addresses_that_are_not_scanned(tmp_path: Path) -> None:
         places = [f"smtp://{server.place}" for server in servers.values()]
         port = servers["listed"].port
         mapped = f"smtp://[::ffff:127.44.0.0]:{port}"
-        options = ("--exclude", str(block), "--allow", "::ffff:0:0/96", "--timeout-greeting", "0.2")
+        options = ("--exclude", str(block), "--allow", "::ffff:0:0/96", *IMPATIENT)
         done = await scan(*places, mapped, "10.0.0.1", "::1", *options)
     assert [record["address"] for record in done.endpoints] == ["127.44.0.2"]
     assert [(record["reason"], record["address"]) for record in done.rejected] == [
@@ -376,14 +377,14 @@ async def test_few_descriptors() -> None:
     """With `ulimit -n 80` fewer connections are open at once, which is said once; no server is blamed for it."""
     async with AsyncExitStack() as stack:
         port = await _everywhere(stack)
-        target = f"smtp://127.48.0.0/25:{port}"
-        done = await scan(target, "--timeout-greeting", "0.2", "--log-format", "json", shell="ulimit -n 80")
+        target = f"smtp://127.48.0.0/26:{port}"
+        done = await scan(target, *IMPATIENT, "--log-format", "json", shell="ulimit -n 80")
     warnings = [json.loads(line) for line in done.errors.splitlines()]
     assert [(line["level"], line["asked"], line["possible"]) for line in warnings] == [("warning", 1000, 36)]
     assert done.records[0]["settings"]["limits"]["connections"] == 36
     assert done.code == 0
     assert {record["starttls"]["verdict"] for record in done.endpoints} == {"timeout"}
-    assert len(done.endpoints) == 128
+    assert len(done.endpoints) == 64
 
 
 async def test_names_with_few_descriptors() -> None:
@@ -407,7 +408,7 @@ async def test_no_descriptors() -> None:
             port = await _everywhere(stack)
             done = await scan(
                 f"smtp://127.48.0.0/26:{port}",
-                *("--timeout-greeting", "0.3"),
+                *IMPATIENT,
                 shell=f"ulimit -n {max(held) + 15}",
                 pass_fds=held,
             )
