@@ -45,7 +45,7 @@ app = typer.Typer(
 
 _LIMITS, _TIMEOUTS = Limits(), Timeouts()
 _WHAT, _SAFETY = "What to ask", "Safety and conduct"
-_PACE, _PATIENCE = "Pace (0 is no limit)", "Patience, in seconds"
+_PACE, _PATIENCE = "Pace (0 is no limit)", "Patience"
 _DNS_PORT = 53
 
 log = structlog.get_logger()
@@ -248,7 +248,8 @@ def scan(
         int, typer.Option(min=0, metavar="N", help="Connections in flight.", rich_help_panel=_PACE)
     ] = _LIMITS.connections,
     rate: Annotated[
-        float, typer.Option(callback=_finite, min=0, help="New connections a second.", rich_help_panel=_PACE)
+        float,
+        typer.Option(callback=_finite, min=0, metavar="R", help="New connections a second.", rich_help_panel=_PACE),
     ] = _LIMITS.rate,
     per_address: Annotated[
         int, typer.Option(min=0, metavar="N", help="Connections in flight to one address.", rich_help_panel=_PACE)
@@ -260,7 +261,14 @@ def scan(
         ),
     ] = _LIMITS.per_address_rate,
     deferred: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Endpoints that wait for a later look.", rich_help_panel=_PACE)
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Endpoints that wait for a later look. Beyond it an endpoint is not looked at again: it is recorded at"
+            " once, flagged deferred_dropped.",
+            rich_help_panel=_PACE,
+        ),
     ] = _LIMITS.deferred,
     retries: Annotated[
         int,
@@ -268,14 +276,16 @@ def scan(
             min=0,
             metavar="N",
             help="Later looks at an endpoint whose answer may only be of the moment: too many connections, temporary"
-            " errors, silence. They come after a minute or more; 0 takes the first look for the last.",
+            " errors, silence (once). The first comes a minute after words of load or of a passing fault, half a minute"
+            " after silence, ten seconds after a limit of our own, or when the server asks for it; each further pause is"
+            " twice as long. 0 takes the first look for the last.",
             rich_help_panel=_PATIENCE,
         ),
     ] = RETRIES,
     timeout_connect: Annotated[
         float,
         typer.Option(
-            callback=_finite, min=0.001, metavar="S", help="For the TCP connection.", rich_help_panel=_PATIENCE
+            callback=_finite, min=0.001, metavar="S", help="Seconds for the TCP connection.", rich_help_panel=_PATIENCE
         ),
     ] = _TIMEOUTS.connect_s,
     timeout_greeting: Annotated[
@@ -284,13 +294,15 @@ def scan(
             callback=_finite,
             min=0.001,
             metavar="S",
-            help="For the greeting; some servers hold it back.",
+            help="Seconds for the greeting; some servers hold it back.",
             rich_help_panel=_PATIENCE,
         ),
     ] = _TIMEOUTS.greeting_s,
     timeout_reply: Annotated[
         float,
-        typer.Option(callback=_finite, min=0.001, metavar="S", help="For any other reply.", rich_help_panel=_PATIENCE),
+        typer.Option(
+            callback=_finite, min=0.001, metavar="S", help="Seconds for any other reply.", rich_help_panel=_PATIENCE
+        ),
     ] = _TIMEOUTS.reply_s,
     timeout_tls: Annotated[
         float,
@@ -298,7 +310,7 @@ def scan(
             callback=_finite,
             min=0.001,
             metavar="S",
-            help="For each wait in a TLS handshake.",
+            help="Seconds for each wait in a TLS handshake.",
             rich_help_panel=_PATIENCE,
         ),
     ] = _TIMEOUTS.tls_s,
@@ -308,7 +320,7 @@ def scan(
             callback=_finite,
             min=0.001,
             metavar="S",
-            help="For one connection from its first SYN to its close.",
+            help="Seconds for one connection from its first SYN to its close.",
             rich_help_panel=_PATIENCE,
         ),
     ] = _TIMEOUTS.deadline_s,
@@ -454,10 +466,11 @@ def print_services() -> None:
 def print_findings() -> None:
     """Print the table of findings: how bad each is, what it means and what to do."""
     table = Table(show_lines=True)
-    for column in ("finding", "severity", "what it means, and what to do", "reference"):
-        table.add_column(column)
+    table.add_column("finding", no_wrap=True)
+    table.add_column("severity", no_wrap=True)
+    table.add_column("what it means, and what to do")
     for row in FINDINGS.values():
-        table.add_row(row.id, row.severity, f"{row.meaning} [b]{row.remedy}[/b]", row.reference)
+        table.add_row(row.id, row.severity, f"{row.meaning} [b]{row.remedy}[/b]\n{row.reference}")
     Console().print(table)
 
 

@@ -40,7 +40,8 @@ the go-ahead and no TLS has no way back to plaintext on that connection, and sho
 
 "Anything else" is a handshake that was not made, that the wire ended, or that is beyond our library; one without a
 certificate, which only we agree to; a certificate that nobody could judge, as under an address without a name; and a
-session that broke before anything was said in it (as in TLS 1.3 where a server demands a client's certificate). An old
+session that broke before anything was said in it (as in TLS 1.3 where a server demands a client's certificate), or in
+which the server turned us away. An old
 version counts as encrypted: that programs of today refuse it is told by `versions`, and by `no-tls1.2-or-later`.
 
 `[clear]`, by what is announced before TLS. No login is ever tried:
@@ -63,6 +64,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from scanner.conclusion import Conclusion, Status
+from scanner.hint import may_be
 from scanner.outcome import Verdict
 from scanner.question import Answer
 from scanner.starttls.result import Capabilities, StartTls
@@ -85,7 +87,6 @@ _WITH_SETTINGS = {
 _LOGIN_IS_LISTED = {Protocol.SMTP, Protocol.NNTP, Protocol.XMPP_CLIENT}
 _USED_WITHOUT_LOGIN = {Protocol.SMTP, Protocol.NNTP}
 _BY_PASSWORD = {"PLAIN", "LOGIN"}
-_ALIKE = {"smtp", "lmtp", "ftp", "nntp"}  # they greet with three digits, and are taken for one another
 
 
 class Gets(StrEnum):
@@ -133,11 +134,11 @@ def _of_implicit_port(protocol: Protocol, conclusion: Conclusion, session: Gets)
     if conclusion.status in (Status.TLS, Status.TLS_FAILED):
         return Clients(Gets.FAILS, Gets.FAILS, Gets.FAILS, session)
     error = conclusion.error
-    if error is None or error.verdict is Verdict.RATE_LIMITED:
+    if error is None or error.verdict in (Verdict.RATE_LIMITED, Verdict.UNAVAILABLE):
         return _NOTHING_KNOWN
-    if error.verdict is Verdict.UNREACHABLE and error.cause == "refused":
+    if conclusion.status is Status.UNREACHABLE and error.cause == "refused":
         return _NO_WAY_IN
-    if error.hint and not _may_be(protocol, error.hint):
+    if error.hint and not may_be(protocol, error.hint):
         return _NO_WAY_IN
     if error.cause == "plaintext":
         return Clients(Gets.UNKNOWN, Gets.UNKNOWN, Gets.UNKNOWN, Gets.FAILS)
@@ -147,7 +148,7 @@ def _of_implicit_port(protocol: Protocol, conclusion: Conclusion, session: Gets)
 def _of_starttls_port(
     protocol: Protocol, conclusion: Conclusion, result: StartTls, clear: Gets, session: Gets
 ) -> Clients:
-    if result.verdict is Verdict.UNREACHABLE and result.cause == "refused":
+    if conclusion.status is Status.UNREACHABLE and result.cause == "refused":
         return _NO_WAY_IN
     if result.verdict is Verdict.PROTOCOL_MISMATCH and result.hint and not protocol.startswith(result.hint):
         ssl_tls = Gets.UNKNOWN if result.hint == "tls" else Gets.FAILS
@@ -198,8 +199,3 @@ def _clear(protocol: Protocol, result: StartTls, inside: Capabilities | None) ->
         if protocol in _USED_WITHOUT_LOGIN:
             return Gets.PLAINTEXT
     return Gets.UNKNOWN
-
-
-def _may_be(protocol: Protocol, hint: str) -> bool:
-    """May what a hint speaks of be this protocol all the same?"""
-    return protocol.startswith(hint) or (protocol in _ALIKE and hint in _ALIKE)

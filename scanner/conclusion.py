@@ -3,21 +3,31 @@
 Pure. A busy server's refusal is no answer to the question, and what ended on our side is never the server's "no".
 """
 
+import re
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from scanner.dialogue import END_VERDICTS
 from scanner.interview import Interview
 from scanner.looks import Look
 from scanner.outcome import Flag, Outcome, Stage, Verdict
 from scanner.question import Answer
 from scanner.starttls.injection import Injection, InjectionResult
 from scanner.starttls.result import StartTls
-from scanner.starttls.words import speaks_of_too_many
+from scanner.starttls.words import seconds_asked_for, speaks_of_too_many
 from scanner.tls.exchange import Evidence, HelloAnswer
 from scanner.tls.names import Version
 from scanner.tls.wire import starts_record
 from scanner.versions import Known, VersionVerdict, completed, negotiation, version_verdicts
 from targets.services import Mode, Protocol
+
+FIRM_REFUSALS = {
+    Verdict.NOT_OFFERED,
+    Verdict.REFUSED_PERMANENT,
+    Verdict.REFUSED_POLICY,
+    Verdict.REFUSED_SERVER_ERROR,
+}
+_SILENT_ENDS = {Verdict.CLOSED, Verdict.RESET}
 
 
 class Status(StrEnum):
@@ -53,7 +63,8 @@ def conclude(interview: Interview) -> Conclusion:
     versions, fell_silent = version_verdicts(interview.versions, answers)
     starttls = None
     if interview.endpoint.service.mode is Mode.STARTTLS and answers:
-        starttls = _with_required(_with_knock(_starttls(answers), interview.knock), answers)
+        starttls = _with_required(_with_knock(_starttls(answers), interview), answers)
+        starttls = _with_told(starttls, interview.told)
     early = next((answer.early for answer in answers if answer.early), interview.early)
     decisive = negotiation(answers) or (answers[0] if answers else None)
     error = _error_of(decisive) if decisive else None
@@ -78,8 +89,43 @@ def _look(result: StartTls, interview: Interview, *, throttled: bool) -> Look | 
     present = interview.answers[interview.kept :] or interview.answers
     if not present:
         return None
-    started = min(answer.started for answer in present)
-    return Look(started, result.verdict, result.stage, result.cause, result.code, result.text, throttled=throttled)
+    turned_away = filter(_was_turned_away, present) if throttled else iter(())
+    said = next(map(_result_of, turned_away), result)
+    return Look(
+        started=min(answer.started for answer in present),
+        verdict=said.verdict,
+        stage=said.stage,
+        cause=said.cause,
+        code=said.code,
+        text=said.text,
+        throttled=throttled,
+        limited=any(answer.failure and _is_our_limit(answer) for answer in present),
+        asked_s=max(map(seconds_asked, present)),
+    )
+
+
+def _was_turned_away(answer: Answer) -> bool:
+    """Did load, or silence, keep it from an answer in TLS?"""
+    error = _error_of(answer)
+    return not _reached(answer) or (error is not None and error.verdict in END_VERDICTS.values())
+
+
+def _result_of(answer: Answer) -> StartTls:
+    """What one connection came to."""
+    if answer.starttls and not answer.starttls.go_ahead:
+        return answer.starttls
+    return _implicit_result(Status.INCONCLUSIVE, _error_of(answer))
+
+
+def seconds_asked(answer: Answer) -> int:
+    """How long the server asked us to stay away, in what it said on this connection; 0 where it did not."""
+    text = _result_of(answer).text
+    return seconds_asked_for(text) if text else 0
+
+
+def speaks_of_load(answer: Answer) -> bool:
+    """Did the server say that it is about the number, or the pace, of our connections?"""
+    return _result_of(answer).verdict is Verdict.RATE_LIMITED
 
 
 def _implicit_result(status: Status, error: Outcome | None) -> StartTls:
@@ -100,21 +146,10 @@ def _flags(answers: list[Answer], starttls: StartTls | None, fell_silent: bool) 
     return flags
 
 
-FIRM_REFUSALS = {
-    Verdict.NOT_OFFERED,
-    Verdict.REFUSED_PERMANENT,
-    Verdict.REFUSED_POLICY,
-    Verdict.REFUSED_SERVER_ERROR,
-}
-
-
 def _of_whitespace(protocol: Protocol, early: bytes) -> set[Flag]:
     """Whitespace behind `<proceed/>` is forbidden (RFC 6120 §5.4.2.3), and yet no reply that anybody injected."""
     is_xmpp = protocol in (Protocol.XMPP_CLIENT, Protocol.XMPP_SERVER)
     return {Flag.WHITESPACE_AFTER_PROCEED} if is_xmpp and early and early.isspace() else set()
-
-
-_SILENT_ENDS = {Verdict.CLOSED, Verdict.RESET}
 
 
 # --- STARTTLS ---------------------------------------------------------------------------------------------------------
@@ -142,12 +177,20 @@ def _starttls(answers: list[Answer]) -> StartTls:
         return replace(first.starttls, verdict=Verdict.PROTOCOL_MISMATCH, stage=Stage.TLS, hint=said.hint)
     return replace(
         first.starttls,
-        verdict=Verdict.ACCEPTED_NO_TLS,
+        verdict=Verdict.RATE_LIMITED if said and _is_about_load(said.text) else Verdict.ACCEPTED_NO_TLS,
         stage=Stage.TLS,
         cause=_cause_of_no_tls(first),
         hint=said.hint if said else None,
         text=(said.text if said else None) or first.starttls.text,  # what was said in place of TLS is better evidence
     )
+
+
+def _with_told(result: StartTls, told: StartTls | None) -> StartTls:
+    """What an earlier look was told of capabilities stays known where this one was not told."""
+    if told is None or result.before:
+        return result
+    required = told.required if result.required is None else result.required
+    return replace(result, before=told.before, advertised=told.advertised, required=required)
 
 
 def _with_required(result: StartTls, answers: list[Answer]) -> StartTls:
@@ -157,11 +200,14 @@ def _with_required(result: StartTls, answers: list[Answer]) -> StartTls:
     return replace(result, required=next(seen, None))
 
 
-def _with_knock(result: StartTls, knock: Answer | None) -> StartTls:
-    """Who closes in silence, and answers a ClientHello, is another than the service."""
-    if knock is None or knock.hello is None or knock.hello.protocol is None or result.verdict not in _SILENT_ENDS:
+def _with_knock(result: StartTls, interview: Interview) -> StartTls:
+    """Who closes in silence, and answers a ClientHello, is another than the service; unless it then speaks as that."""
+    heard = interview.knock.hello if interview.knock else None
+    if heard is None or heard.protocol is None or result.verdict not in _SILENT_ENDS:
         return result
-    hint, text = knock.hello.protocol, knock.hello.text
+    hint, text = heard.protocol, heard.text
+    if may_be(interview.endpoint.service.protocol, hint):
+        return result
     return replace(result, verdict=Verdict.PROTOCOL_MISMATCH, cause=None, hint=hint, text=text)
 
 
@@ -251,8 +297,8 @@ def _error_of(answer: Answer) -> Outcome | None:
         return Outcome(result.verdict, result.stage, result.cause, result.hint, detail=result.text)
     if answer.handshake:
         failure = answer.handshake.failure
-        if failure and failure.cause == "plaintext" and _is_about_load(failure.detail):
-            return replace(failure, verdict=Verdict.RATE_LIMITED, hint=None)
+        if failure and failure.cause == "plaintext" and (busy := _busy(failure.detail)):
+            return replace(failure, verdict=busy, hint=None)
         return failure
     return _outcome_of(answer.hello) if answer.hello else None
 
@@ -266,13 +312,24 @@ def _outcome_of(hello: HelloAnswer) -> Outcome | None:
             return Outcome(Verdict.CLOSED, Stage.TLS)
         case Evidence.RESET:
             return Outcome(Verdict.RESET, Stage.TLS)
-        case Evidence.PLAINTEXT if _is_about_load(hello.text):
-            return Outcome(Verdict.RATE_LIMITED, Stage.TLS, hello.evidence.value, detail=hello.text)
+        case Evidence.PLAINTEXT if busy := _busy(hello.text):
+            return Outcome(busy, Stage.TLS, hello.evidence.value, detail=hello.text)
         case Evidence.PLAINTEXT | Evidence.GARBAGE:
             verdict = Verdict.PROTOCOL_MISMATCH if hello.hint else Verdict.VIOLATION
             return Outcome(verdict, Stage.TLS, hello.evidence.value, hello.hint, detail=hello.text)
         case _:
             return None
+
+
+# What servers of several protocols say in plaintext, where TLS is due, when they cannot serve anybody just now.
+_PASSING = re.compile(r"4\d\d[ -]|\* BYE\b|BYE\b|ERROR :|-ERR \[(?:SYS/TEMP|IN-USE|LOGIN-DELAY)\]", re.IGNORECASE)
+
+
+def _busy(text: str | None) -> Verdict | None:
+    """Is it no other protocol, but a server of this one that is too busy to speak TLS?"""
+    if _is_about_load(text):
+        return Verdict.RATE_LIMITED
+    return Verdict.UNAVAILABLE if text and _PASSING.match(text) else None
 
 
 def _is_about_load(text: str | None) -> bool:
@@ -315,7 +372,8 @@ def _status(interview: Interview, starttls: StartTls | None, versions: dict[Vers
     error = _error_of(answers[0]) if answers and not starttls else None
     verdict = starttls.verdict if starttls else error.verdict if error else None
     if verdict is Verdict.UNREACHABLE:
-        return Status.UNREACHABLE
+        somebody = any(look.stage is not Stage.CONNECT for look in interview.looks)
+        return Status.INCONCLUSIVE if somebody else Status.UNREACHABLE
     if verdict is Verdict.LOCAL_LIMITATION:
         return Status.ERROR
     return Status.MISMATCH if verdict in _MISMATCH else Status.INCONCLUSIVE

@@ -441,7 +441,7 @@ class Connection:
         A greeting of its own protocol that comes only now is as late as it was.
         """
         heard = await self._say_hello(wire)
-        if (hint := heard.protocol) and not self._endpoint.service.protocol.startswith(hint):
+        if (hint := heard.protocol) and not may_be(self._endpoint.service.protocol, hint):
             return replace(silence, verdict=Verdict.PROTOCOL_MISMATCH, cause=None, hint=hint, text=heard.text)
         return silence
 

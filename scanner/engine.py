@@ -20,10 +20,10 @@ from math import inf
 import structlog
 import trio
 
-from scanner.conclusion import Conclusion, conclude
+from scanner.conclusion import Conclusion, conclude, seconds_asked, speaks_of_load
 from scanner.interview import Interview
 from scanner.limits import Limits, Schedule
-from scanner.looks import Look, Pause, pause_after
+from scanner.looks import Look, Pause, pause_after, pause_at_once
 from scanner.outcome import Flag
 from scanner.question import Answer, Question
 from scanner.tls.names import Version
@@ -122,9 +122,8 @@ class Engine:
         """
         self.stopped = True
         self._intake.cancel()
-        self._wake_up(inf)
-        for interview in [each for each in self._interviews if each.over]:
-            self._finish(interview)
+        if self._nursery is not None:
+            self._nursery.start_soon(self._finish_all, [waiting.interview for waiting in self._wake_up(inf)])
         for interview in [each for each in self._interviews if not each.connections]:
             self._drop(interview)
         self._schedule.keep(lambda job: job[0] in self._interviews)
@@ -164,6 +163,12 @@ class Engine:
                 self._look_again(waiting)
             self._start_due()
 
+    async def _finish_all(self, interviews: list[Interview]) -> None:
+        """Those that wait may be many: signals are heard in between."""
+        for interview in interviews:
+            self._finish(interview)
+            await trio.lowlevel.checkpoint()
+
     async def _question(self, interview: Interview, question: Question) -> None:
         """One question, one connection: the supervised task."""
         if interview.error is None and interview in self._interviews:
@@ -172,6 +177,7 @@ class Engine:
             self.tally.connections += 1
             try:
                 await self._ask(interview.endpoint, answer)
+                self._leave_alone(interview, answer)
                 self._queue(interview, interview.take(answer))
             except Exception as error:  # a bug of ours
                 _note_bug(interview, error)
@@ -179,6 +185,13 @@ class Engine:
                 self._finish(interview)
         self._schedule.done(interview.endpoint.address, trio.current_time())
         self._start_due()
+
+    def _leave_alone(self, interview: Interview, answer: Answer) -> None:
+        """An address whose server speaks of load is left alone for a while, by all of its endpoints."""
+        if self._retries and speaks_of_load(answer):
+            pause = pause_at_once(seconds_asked(answer))
+            until = trio.current_time() + pause.seconds
+            self._schedule.slow_down(interview.endpoint.address, pause.interval_s, until)
 
     def _finish(self, interview: Interview) -> None:
         """A look is over: so is the interview, unless it is to be looked at again later."""
@@ -207,7 +220,7 @@ class Engine:
         look = conclusion.look
         if self.stopped or interview.error or look is None:
             return False
-        pause = pause_after(look, len(interview.looks), self._retries)
+        pause = pause_after(look, interview.looks, self._retries)
         if pause is None:
             return False
         if pause.too_long or len(self._waiting) >= self._most_waiting:
@@ -231,7 +244,11 @@ class Engine:
         interview = waiting.interview
         if waiting.pause.interval_s:
             self._schedule.slow_down(interview.endpoint.address, waiting.pause.interval_s)
-        self._queue(interview, interview.look_again(waiting.look))
+        try:
+            self._queue(interview, interview.look_again(waiting.look))
+        except Exception as error:  # a bug of ours
+            _note_bug(interview, error)
+            self._finish(interview)
 
     def _drop(self, interview: Interview) -> None:
         self._interviews.discard(interview)

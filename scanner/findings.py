@@ -6,7 +6,7 @@ raised on what was seen, never on what is unknown. A finding that a later questi
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -103,14 +103,16 @@ FINDINGS: dict[str, Finding] = {
             "starttls-not-offered",
             Severity.HIGH,
             "RFC 8314 §4.1",
-            "There is no TLS on this port: everything goes over the wire in the clear.",
-            "Offer STARTTLS, or close the port in favour of the one with implicit TLS.",
+            "There is no TLS on this port: what is said there, its protocol has to protect by itself, and most do not.",
+            "Offer TLS (STARTTLS, or what the protocol calls it), or close the port in favour of the one with implicit"
+            " TLS.",
         ),
         Finding(
             "starttls-refused",
             Severity.HIGH,
             "RFC 3207 §4",
-            "The server refuses to begin TLS; programs that fall back to plaintext do so now.",
+            "The server refuses to begin TLS, to us at least: for good, so that programs that fall back to plaintext do"
+            " so; or (medium) by a policy that may be about us, or an error of its own.",
             "Read what its log says of the refusal; most often the key or the certificate cannot be read.",
         ),
         Finding(
@@ -253,7 +255,15 @@ def findings_of(
         *_of_certificate(certificate, now),
         *_of_verification(verified),
     }
-    return [row for row in FINDINGS.values() if row.id in raised]
+    return [_weighed(row, conclusion) for row in FINDINGS.values() if row.id in raised]
+
+
+def _weighed(row: Finding, conclusion: Conclusion) -> Finding:
+    """A refusal that may pass, or be about us alone, does not tell what other people's programs meet."""
+    verdict = conclusion.starttls.verdict if conclusion.starttls else None
+    if row.id == "starttls-refused" and verdict is not Verdict.REFUSED_PERMANENT:
+        return replace(row, severity=Severity.MEDIUM)
+    return row
 
 
 def _of_versions(conclusion: Conclusion) -> Iterator[str]:

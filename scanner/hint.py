@@ -29,6 +29,15 @@ _SIGNATURES: tuple[tuple[re.Pattern[bytes], str], ...] = (
 )
 
 
+# They greet with three digits, and are taken for one another.
+_ALIKE = {"smtp", "lmtp", "ftp", "nntp"}
+
+
+def may_be(protocol: str, hint: str) -> bool:
+    """May what a hint speaks of be this protocol all the same?"""
+    return protocol.startswith(hint) or (protocol in _ALIKE and hint in _ALIKE)
+
+
 def hint_of(data: bytes, sent: bytes = b"") -> str | None:
     """The protocol that a server's first bytes belong to, or None. `echo` when it says back what it was sent."""
     if sent and len(data) >= 3 and (sent.startswith(data) or data.startswith(sent)):

@@ -4,17 +4,21 @@ Pure. The first question is asked alone: an address that does not answer costs o
 hello for TLS 1.2, the one that most servers alive understand. When it was answered, all others are asked at once, and
 run side by side as far as the limits let them.
 
-Where the client begins, and the server closes without a word, a ClientHello is tried on one connection more: a server
-of TLS in the place of the service is told for what it is. Where the server begins, its silence is answered so.
+Where the server closes without a word, be it that the client begins, or that a greeting was due, a ClientHello is tried
+on one connection more: a server of TLS in the place of the service is told for what it is. Where the server begins, its
+silence is answered so.
 
 One such round is a look. A later look keeps what was answered in TLS and asks the rest again; where nothing was, it
 begins anew.
 """
 
+from dataclasses import replace
+
 from scanner.looks import Look
-from scanner.outcome import Verdict
+from scanner.outcome import Stage, Verdict
 from scanner.question import Answer, InjectCommand, Knock, Negotiate, OfferVersion, Question
 from scanner.starttls import SPOKEN
+from scanner.starttls.result import StartTls
 from scanner.tls.exchange import Evidence
 from scanner.tls.names import Version
 from targets.services import Mode
@@ -29,6 +33,7 @@ class Interview:
     __slots__ = (
         "_before",
         "_injecting",
+        "_inquiring",
         "_knocking",
         "answers",
         "asked",
@@ -42,6 +47,7 @@ class Interview:
         "knock",
         "looks",
         "test_injection",
+        "told",
         "versions",
     )
 
@@ -66,7 +72,9 @@ class Interview:
         self.looks: list[Look] = []  # those before the present one
         self.early = b""  # what came between go-ahead and TLS in those
         self.kept = 0  # how many answers are of those
-        self._before: list[Answer] = []
+        self.told: StartTls | None = None  # the dialogue of those that told most
+        self._before: tuple[list[Answer], int] = ([], 0)  # answers and `kept` of the look before
+        self._inquiring = True
         self._injecting = False
         self._knocking = False
 
@@ -79,7 +87,9 @@ class Interview:
         """Begin another look after this one; what to ask now."""
         self.looks.append(look)
         self.early = self.early or next((answer.early for answer in self.answers if answer.early), b"")
-        self._before = self.answers
+        self.told = next((each.starttls for each in self.answers if each.starttls and each.starttls.before), self.told)
+        self._inquiring = self._inquiring and not any(map(_took_offence, self.answers))
+        self._before = self.answers, self.kept
         self.answers = list(filter(_is_lasting, self.answers))
         self.kept = self.asked = len(self.answers)
         return self._ask(self._rest()) if self.answers else self.begin()
@@ -87,7 +97,7 @@ class Interview:
     def fall_back(self) -> None:
         """A look that was cut short before its first answer is none: what the one before it came to stands."""
         if self.looks and len(self.answers) == self.kept:
-            self.answers = self._before
+            self.answers, self.kept = self._before
             self.looks.pop()
 
     def take(self, answer: Answer) -> list[Question]:
@@ -98,6 +108,8 @@ class Interview:
         if isinstance(answer.question, Knock):
             self.knock, self._knocking = answer, False
             return []
+        self._before = [], 0  # what it was kept for is over
+        self._share_list(answer)
         self.answers.append(answer)
         if self._may_be_tls(answer):
             self._knocking = True
@@ -129,12 +141,12 @@ class Interview:
         return [rest[-1]] if second_chance else []
 
     def _may_be_tls(self, answer: Answer) -> bool:
-        """Did it close without a word when it heard plaintext? So do servers of TLS, where the client begins."""
+        """Did it close without a word? So do servers of TLS when they hear plaintext, or have waited long enough."""
         result = answer.starttls
         if result is None or result.verdict not in (Verdict.CLOSED, Verdict.RESET) or result.text is not None:
             return False
         alone = len(self.answers) == 1 and self.knock is None
-        return alone and SPOKEN[self.endpoint.service.protocol].client_begins
+        return alone and (SPOKEN[self.endpoint.service.protocol].client_begins or result.stage is Stage.GREETING)
 
     def _last(self) -> list[Question]:
         """The test for command injection: alone, when all else is known, for a server may take offence at it.
@@ -149,8 +161,13 @@ class Interview:
         return [InjectCommand()] if self._injecting else []
 
     def _negotiate(self) -> Negotiate:
-        """At a later look without the question beside it: it may have been what the server took offence at."""
-        return Negotiate(inquiring=not self.looks)
+        return Negotiate(inquiring=self._inquiring)
+
+    def _share_list(self, answer: Answer) -> None:
+        """A server tells the same list on each connection; it is kept once."""
+        first = self.answers[0].starttls if self.answers else None
+        if first and answer.starttls and answer.starttls.before == first.before:
+            answer.starttls = replace(answer.starttls, before=first.before)
 
     def _rest(self) -> list[Question]:
         asked = {answer.question for answer in self.answers}
@@ -168,6 +185,13 @@ def _is_lasting(answer: Answer) -> bool:
         return False
     failure = answer.handshake.failure
     return failure is None or failure.verdict is Verdict.HANDSHAKE_FAILED
+
+
+def _took_offence(answer: Answer) -> bool:
+    """Was it the question beside the handshake that ended a connection, which had got as far as that?"""
+    inquired = isinstance(answer.question, Negotiate) and answer.question.inquiring
+    result = answer.starttls
+    return inquired and result is not None and not result.go_ahead and result.stage is Stage.REPLY
 
 
 def _got_to_tls(answer: Answer) -> bool:

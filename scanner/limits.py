@@ -78,19 +78,23 @@ class Schedule(Generic[Job]):
             lane.waiting.append(job)
         self._settle(lane, now)
 
-    def slow_down(self, address: str, interval_s: float) -> None:
-        """Leave at least so many seconds between connections to an address, for as long as something waits for it."""
+    def slow_down(self, address: str, interval_s: float, until: float = -inf) -> None:
+        """Leave an address alone `until` then, and from then on so many seconds between connections, at least.
+
+        That lasts for as long as something waits for it.
+        """
         lane = self._lanes.setdefault(address, _Lane(address, self._pause_s))
         lane.interval_s = max(lane.interval_s, interval_s)
+        lane.not_before = max(lane.not_before, until)
 
     def pop(self, now: float) -> Job | None:
         """A job that may start now, with its permits; None if there is none. Give them back with `done`."""
         self._thaw(now)
-        ready = self._ready_begun or self._ready
-        if not ready or self.in_flight >= self._connections or now < self._next_start - BURST_S:
+        if self.in_flight >= self._connections or now < self._next_start - BURST_S:
             return None
-        lane = ready.popleft()
-        lane.queued = False
+        lane = self._next_ready(now)
+        if lane is None:
+            return None
         lane.active += 1
         lane.not_before = now + lane.interval_s
         self.in_flight += 1
@@ -127,8 +131,15 @@ class Schedule(Generic[Job]):
             return self._next_start - BURST_S
         return self._cooling[0][0] if self._cooling else inf
 
-    def __len__(self) -> int:
-        return sum(len(lane.waiting) for lane in self._lanes.values())
+    def _next_ready(self, now: float) -> _Lane[Job] | None:
+        """The lane whose turn it is; one that was slowed down meanwhile goes back to cool."""
+        while ready := self._ready_begun or self._ready:
+            lane = ready.popleft()
+            lane.queued = False
+            if lane.not_before <= now:
+                return lane
+            self._settle(lane, now)
+        return None
 
     def _settle(self, lane: _Lane[Job], now: float) -> None:
         """Put a lane where it belongs after it changed."""

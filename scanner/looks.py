@@ -4,10 +4,11 @@ Pure. A look is one interview from its first question to its verdict. A verdict 
 at again later: those that speak of load or of a passing fault as often as may be, silence and its kin once.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 from scanner.outcome import Stage, Verdict
-from scanner.starttls.words import seconds_asked_for
 
 RETRIES = 2
 
@@ -30,7 +31,11 @@ SLOWER_S = 4.0  # between connections to an address that spoke of load, at least
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one look at an endpoint came to. `throttled`: it stopped answering, or turned us away, in the middle."""
+    """What one look at an endpoint came to.
+
+    `throttled`: it stopped answering, or turned us away, in the middle; then the verdict is of that. `limited`: a
+    limit of our own kept us from a part of it. `asked_s`: so many seconds the server asked us to stay away.
+    """
 
     started: float  # seconds since 1970
     verdict: Verdict
@@ -39,6 +44,8 @@ class Look:
     code: str | None = None
     text: str | None = None
     throttled: bool = False
+    limited: bool = False
+    asked_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +61,30 @@ class Pause:
         return self.seconds > LONGEST_S
 
 
-def pause_after(look: Look, looks_before: int, retries: int) -> Pause | None:
-    """What to wait for before the next look; None when this one was the last."""
-    if looks_before >= min(retries, _looks_again(look)):
+def pause_after(look: Look, before: Sequence[Look], retries: int) -> Pause | None:
+    """What to wait for before the next look; None when this one was the last. `before`: the looks before it."""
+    alike = sum(each.verdict is look.verdict for each in before)
+    if len(before) >= retries or alike >= _looks_again(look):
         return None
-    doubled = 2.0**looks_before
-    about_load = look.throttled or look.verdict is Verdict.RATE_LIMITED
-    pause_s = max(_shortest(look) * doubled, seconds_asked_for(look.text) if look.text else 0)
-    return Pause(pause_s, SLOWER_S * doubled if about_load else 0.0)
+    doubled = 2.0 ** len(before)
+    seconds = max(min(_shortest(look) * doubled, LONGEST_S), look.asked_s)
+    return Pause(seconds, SLOWER_S * doubled if is_about_load(look) else 0.0)
+
+
+def pause_at_once(asked_s: float) -> Pause:
+    """How long to leave an address alone whose server has just spoken of load, and its pace from then on."""
+    return Pause(max(LOAD_S, asked_s if asked_s <= LONGEST_S else 0.0), SLOWER_S)
+
+
+def is_about_load(look: Look) -> bool:
+    """Is it about the number or the pace of our connections?"""
+    return look.throttled or look.verdict is Verdict.RATE_LIMITED
 
 
 def _looks_again(look: Look) -> float:
     """How often this verdict is worth another look."""
-    if look.throttled or look.verdict in _PASSING or _is_our_limit(look):
-        return float("inf")
+    if look.throttled or look.limited or look.verdict in _PASSING or _is_our_limit(look):
+        return inf
     unreachable = look.verdict is Verdict.UNREACHABLE and look.cause == "timeout"
     return 1 if unreachable or look.verdict in _ONCE else 0
 
@@ -80,4 +97,4 @@ def _is_our_limit(look: Look) -> bool:
 def _shortest(look: Look) -> float:
     if look.throttled or look.verdict in _PASSING:
         return LOAD_S
-    return OUR_LIMIT_S if _is_our_limit(look) else SILENCE_S
+    return OUR_LIMIT_S if look.limited or _is_our_limit(look) else SILENCE_S

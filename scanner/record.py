@@ -17,7 +17,7 @@ from scanner.looks import Look
 from scanner.outcome import Outcome
 from scanner.question import Answer
 from scanner.starttls.injection import Injection
-from scanner.starttls.result import Capabilities
+from scanner.starttls.result import Capabilities, Inside
 from scanner.tls.certificate import Certificate, read_certificate, sha256
 from scanner.tls.exchange import HelloAnswer
 from scanner.tls.handshake import Handshake
@@ -192,7 +192,15 @@ def _starttls(conclusion: Conclusion, negotiated: Answer | None) -> Record | Non
         "early_bytes": printable(conclusion.early) if conclusion.early else None,
         "before": _capabilities(result.before if result else None),
         "inside": _capabilities(inside.capabilities if inside else None),
+        "stopped_inside": _stopped(inside) if inside else None,
     }
+
+
+def _stopped(inside: Inside) -> Record | None:
+    """What came in the way inside TLS."""
+    if inside.stopped is None:
+        return None
+    return {"verdict": inside.stopped, "code": inside.code, "text": inside.text}
 
 
 def _capabilities(capabilities: Capabilities | None) -> Record | None:

@@ -8,6 +8,7 @@ A first SIGINT or SIGTERM takes no more targets and gives what is in flight ten 
 gives the output one second to take what is known.
 """
 
+import gc
 import signal
 from dataclasses import replace
 from enum import IntEnum
@@ -41,6 +42,8 @@ from targets.source import Source
 from targets.target import Endpoint, Rejection
 
 LAST_WORDS_S = 1  # how long the output may take after a second signal
+# New objects between two searches for cycles: a scan leaves none, and with Python's own 700 they take 4 to 8 % of it.
+GARBAGE_THRESHOLD = 10_000
 
 log = structlog.get_logger()
 
@@ -83,6 +86,7 @@ class Run:
 
     async def scan(self) -> ExitCode:
         """Everything, from the first record to the last."""
+        gc.set_threshold(GARBAGE_THRESHOLD)
         self._sink.put(self._recorder.run("start", self._started, self._facts()))
         written = False
         async with trio.open_nursery() as whole_run:

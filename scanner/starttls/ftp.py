@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from scanner.dialogue import End, LimitExceeded, Script, Stop, Violation, WireEnded
 from scanner.outcome import Stage, Verdict
-from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, upper
+from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, shown, upper
 from scanner.starttls.words import speaks_of_too_many
 from scanner.wire_text import printable
 
@@ -100,7 +100,7 @@ class Ftp(FtpTalk[StartTls], Upgrade):
             return self.result(Verdict.PROTOCOL_MISMATCH, hint="smtp" if mail[1] else "lmtp")
         self.stage = Stage.CAPABILITIES
         features = yield from self.feat()
-        if 400 <= features.code < 500:
+        if _is_session_refusal(features):
             return self.result(_session_refusal(features))
         if not 200 <= features.code < 300 and features.code < 500:
             raise Violation("no answer to FEAT", b"%d %s" % (features.code, features.text))
@@ -155,10 +155,21 @@ class FtpInside(FtpTalk[Inside], Within):
 
     def script(self) -> Script[Inside]:
         """The greeting where there is one, then the list."""
-        if self.greeting and (yield from self.read_greeting()).code != 220:
-            return Inside(None)
+        if self.greeting:
+            greeting = yield from self.read_greeting()
+            if greeting.code < 400 and greeting.code != 220:
+                raise Violation("not a greeting", b"%d %s" % (greeting.code, greeting.text))
+            if greeting.code != 220:
+                return self.turned_away(_session_refusal(greeting))
         features = yield from self.feat()
+        if _is_session_refusal(features):
+            return self.turned_away(_session_refusal(features))
         return Inside(_capabilities(features) if features.code == 211 else None)
+
+
+def _is_session_refusal(features: Reply) -> bool:
+    """Is the answer to FEAT about more than the list?"""
+    return 400 <= features.code < 500 or (features.code >= 500 and speaks_of_too_many(features.text))
 
 
 def _session_refusal(reply: Reply) -> Verdict:
@@ -170,8 +181,7 @@ def _session_refusal(reply: Reply) -> Verdict:
 
 def _capabilities(features: Reply) -> Capabilities:
     """The lines between the first and the last (RFC 2389 §3.2)."""
-    listed = tuple(printable(line.strip()) for line in features.lines[1:-1] if line.strip())
-    return Capabilities(listed, ())
+    return Capabilities(shown(features.lines[1:-1]), ())
 
 
 def _is_auth_tls(line: str) -> bool:

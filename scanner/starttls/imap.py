@@ -13,7 +13,7 @@ from typing import TypeVar
 from scanner.dialogue import LimitExceeded, Script, Send, Stop, Violation, WireEnded
 from scanner.outcome import Stage, Verdict
 from scanner.starttls.injection import Injection, Proof
-from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, upper
+from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, shown, upper
 from scanner.starttls.words import speaks_of_too_many
 from scanner.wire_text import printable
 
@@ -48,6 +48,7 @@ class ImapTalk(Conversation[T]):
     def __init__(self) -> None:
         super().__init__()
         self.known: Capabilities | None = None  # the last list that came, from wherever
+        self.listed = False  # has any of them had STARTTLS?
         self.preauth: Response | None = None  # logged in already, which rules STARTTLS out (RFC 9051 §6.2.1)
 
     def read_response(self) -> Script[Response]:
@@ -107,10 +108,11 @@ class ImapTalk(Conversation[T]):
 
     def _learn(self, found: re.Match[bytes] | None) -> None:
         if found:
-            words = tuple(printable(word) for word in found[1].split())
+            words = shown(found[1].split())
             names = [upper(word) for word in words]
             auth = dict.fromkeys(name[5:] for name in names if name.startswith("AUTH=") and name != "AUTH=")
             self.known = Capabilities(words, tuple(auth), "LOGINDISABLED" in names)
+            self.listed = self.listed or "STARTTLS" in names
 
 
 class Imap(ImapTalk[StartTls], Upgrade):
@@ -129,6 +131,8 @@ class Imap(ImapTalk[StartTls], Upgrade):
             self._note()
             if answer.status == "BYE":
                 return self.result(_bye_verdict(answer))
+            if answer.status != "OK" and speaks_of_too_many(answer.text):
+                return self.result(Verdict.RATE_LIMITED)
             if answer.status != "OK" and self.known is of_greeting:
                 self.advertised = None  # the greeting's list may be short, and there is no other
         if self.preauth:
@@ -152,7 +156,7 @@ class Imap(ImapTalk[StartTls], Upgrade):
     def _note(self) -> None:
         if self.known is not None:
             self.before = self.known
-            self.advertised = "STARTTLS" in map(upper, self.known.capabilities)
+            self.advertised = self.listed  # where lists contradict each other, the answer to the command decides
             self.required = bool(self.known.login_disabled) and not self.known.auth
 
     def _verdict(self, response: Response) -> Verdict:
@@ -161,7 +165,7 @@ class Imap(ImapTalk[StartTls], Upgrade):
                 return Verdict.OK
             case "BYE":
                 return _bye_verdict(response)
-            case "NO" if speaks_of_too_many(response.text):
+            case "NO" | "BAD" if speaks_of_too_many(response.text):
                 return Verdict.RATE_LIMITED
             case "NO":
                 return Verdict.REFUSED_SERVER_ERROR
@@ -180,9 +184,15 @@ class ImapInside(ImapTalk[Inside], Within):
 
     def script(self) -> Script[Inside]:
         """The greeting where there is one, then the whole list."""
-        if self.greeting and (yield from self.read_greeting()).status == "BYE":
-            return Inside(self.known)
-        yield from self.command(b"t3", b"CAPABILITY")
+        if self.greeting:
+            greeting = yield from self.read_greeting()
+            if greeting.status == "BYE":
+                return self.turned_away(_bye_verdict(greeting), self.known)
+        answer = yield from self.command(b"t3", b"CAPABILITY")
+        if answer.status == "BYE":
+            return self.turned_away(_bye_verdict(answer), self.known)
+        if answer.status != "OK" and speaks_of_too_many(answer.text):
+            return self.turned_away(Verdict.RATE_LIMITED, self.known)
         return Inside(self.known)
 
 

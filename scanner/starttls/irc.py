@@ -15,9 +15,8 @@ from typing import TypeVar
 from scanner.dialogue import End, LimitExceeded, Script, Send, Stop, Violation, WireEnded
 from scanner.hint import hint_of
 from scanner.outcome import Flag, Stage, Verdict
-from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, upper
+from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, shown, upper
 from scanner.starttls.words import speaks_of_too_many
-from scanner.wire_text import printable
 
 T = TypeVar("T")
 
@@ -91,7 +90,7 @@ class IrcTalk(Conversation[T]):
         if len(self.listed) > MAX_CAPABILITIES:
             raise LimitExceeded
         if not more:
-            words, self.listed = tuple(map(printable, self.listed)), []  # the next answer is another list
+            words, self.listed = shown(self.listed), []  # the next answer is another list
             mechanisms = (upper(word[5:]).split(",") for word in words if word.startswith("sasl="))
             self.known = Capabilities(words, tuple(dict.fromkeys(name for each in mechanisms for name in each if name)))
 
@@ -140,8 +139,8 @@ class Irc(IrcTalk[StartTls], Upgrade):
                 return Verdict.OK
             case "691":
                 return Verdict.RATE_LIMITED if _too_many(said) else Verdict.REFUSED_SERVER_ERROR
-            case "ERROR":
-                return Verdict.RATE_LIMITED if _too_many(said) else Verdict.UNAVAILABLE
+            case command if command in _BANNED | {"ERROR"}:
+                return _session_refusal(message, self.text)
             case "PING":
                 return Verdict.NOT_OFFERED
             case "CAP":
@@ -149,8 +148,6 @@ class Irc(IrcTalk[StartTls], Upgrade):
                 return None
             case command if command in _UNKNOWN:
                 return self._unknown(message)
-            case command if command in _BANNED:
-                return Verdict.RATE_LIMITED if _too_many(said) else Verdict.REFUSED_SESSION
             case _:
                 return None
 
@@ -173,9 +170,18 @@ class IrcInside(IrcTalk[Inside], Within):
         yield from self.say(b"CAP LS 302\r\nPING tlsweep\r\n")
         while self.known is None:
             message = yield from self.read_message()
-            if message.command in _ANSWERS_TO_PING | _BANNED | {"ERROR", "PING"}:
+            if message.command in _BANNED | {"ERROR"}:
+                return self.turned_away(_session_refusal(message, self.text))
+            if message.command in _ANSWERS_TO_PING | {"PING"}:
                 return Inside(None)
         return Inside(self.known)
+
+
+def _session_refusal(message: Message, text: str | None) -> Verdict:
+    """What ERROR and the numerics of a ban mean, by the line's words."""
+    if _too_many((text or "").encode()):
+        return Verdict.RATE_LIMITED
+    return Verdict.UNAVAILABLE if message.command == "ERROR" else Verdict.REFUSED_SESSION
 
 
 def _too_many(text: bytes) -> bool:

@@ -15,9 +15,8 @@ from scanner.dialogue import LimitExceeded, Script, Violation
 from scanner.outcome import Stage, Verdict
 from scanner.starttls.ber import Element, Tag, elements, encoded, header_size, length_of
 from scanner.starttls.binary import Binary, BinaryUpgrade
-from scanner.starttls.result import Capabilities, Inside, StartTls, Within, upper
+from scanner.starttls.result import Capabilities, Inside, StartTls, Within, shown, upper
 from scanner.starttls.words import speaks_of_too_many
-from scanner.wire_text import printable
 
 T = TypeVar("T")
 Attributes = dict[bytes, list[bytes]]  # the values of each
@@ -71,8 +70,10 @@ _VERDICTS = {
     53: Verdict.REFUSED_POLICY,  # unwillingToPerform
     80: Verdict.REFUSED_SERVER_ERROR,  # other: an internal error
 }
+_BUSY = {51, 52}
 _PROTOCOL_ERROR = 2
 _CONFIDENTIALITY_REQUIRED = 13
+_LAST_CODE = 80  # of RFC 4511
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ class Disconnected(Exception):  # noqa: N818
 
     def __init__(self, result: Result) -> None:
         super().__init__(result)
-        self.result = result
+        self.verdict = Verdict.RATE_LIMITED if result.of_too_many else Verdict.UNAVAILABLE
 
 
 class LdapTalk(Binary[T]):
@@ -137,8 +138,10 @@ class LdapTalk(Binary[T]):
                 Element(tag=Tag.OCTET_STRING, content=diagnostic),
                 *_,
             ):
-                self.remember(str(code.number()), diagnostic)
-                return Result(code.number(), diagnostic)
+                if (number := code.number()) < 0:
+                    raise Violation("not a result code", operation.content)
+                self.remember(str(number), diagnostic)
+                return Result(number, diagnostic)
         raise Violation("not a result", operation.content)
 
     def root_dse(self) -> Script[tuple[Attributes, Result]]:
@@ -174,7 +177,7 @@ class Ldap(LdapTalk[StartTls], BinaryUpgrade):
         try:
             return self.result((yield from self._ask()))
         except Disconnected as notice:
-            return self.result(Verdict.RATE_LIMITED if notice.result.of_too_many else Verdict.UNAVAILABLE)
+            return self.result(notice.verdict)
 
     def _ask(self) -> Script[Verdict]:
         attributes, searched = yield from self.root_dse()
@@ -195,7 +198,8 @@ class Ldap(LdapTalk[StartTls], BinaryUpgrade):
             return Verdict.RATE_LIMITED
         if result.code == _PROTOCOL_ERROR and self.advertised is False:
             return Verdict.NOT_OFFERED
-        return _VERDICTS.get(result.code, Verdict.REFUSED_PERMANENT)
+        unheard_of = Verdict.REFUSED_SERVER_ERROR  # "an unknown error condition" (RFC 4511 §4.1.9) is no firm no
+        return _VERDICTS.get(result.code, Verdict.REFUSED_PERMANENT if result.code <= _LAST_CODE else unheard_of)
 
 
 class LdapInside(LdapTalk[Inside], Within):
@@ -204,9 +208,13 @@ class LdapInside(LdapTalk[Inside], Within):
     def script(self) -> Script[Inside]:
         """One search."""
         try:
-            attributes, _ = yield from self.root_dse()
-        except Disconnected:
-            return Inside(None)
+            attributes, searched = yield from self.root_dse()
+        except Disconnected as notice:
+            return self.turned_away(notice.verdict)
+        if searched.of_too_many:
+            return self.turned_away(Verdict.RATE_LIMITED)
+        if searched.code in _BUSY:
+            return self.turned_away(Verdict.UNAVAILABLE)
         return Inside(_capabilities(attributes))
 
 
@@ -232,6 +240,5 @@ def _capabilities(attributes: Attributes) -> Capabilities | None:
     """Extensions by their OIDs, and mechanisms; None where the server told neither."""
     if not attributes.keys() & {_EXTENSIONS, _MECHANISMS}:
         return None
-    extensions = tuple(printable(value) for value in attributes.get(_EXTENSIONS, ()))
-    mechanisms = dict.fromkeys(upper(printable(value)) for value in attributes.get(_MECHANISMS, ()))
-    return Capabilities(extensions, tuple(mechanisms))
+    mechanisms = dict.fromkeys(map(upper, shown(attributes.get(_MECHANISMS, ()))))
+    return Capabilities(shown(attributes.get(_EXTENSIONS, ())), tuple(mechanisms))

@@ -12,9 +12,8 @@ from typing import TypeVar
 
 from scanner.dialogue import LimitExceeded, Script, Violation
 from scanner.outcome import Stage, Verdict
-from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, upper
+from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, shown, upper
 from scanner.starttls.words import speaks_of_too_many
-from scanner.wire_text import printable
 
 T = TypeVar("T")
 
@@ -92,7 +91,7 @@ class Nntp(NntpTalk[StartTls], Upgrade):
             raise Violation("no answer to CAPABILITIES", reply.text)
         elif reply.code == 483:
             self.required = True
-        elif reply.code < 500 and reply.code != 480:
+        elif _is_session_refusal(reply):
             return self.result(_session_refusal(reply))
         self.stage = Stage.REPLY
         yield from self.say(b"STARTTLS\r\n")
@@ -129,10 +128,22 @@ class NntpInside(NntpTalk[Inside], Within):
 
     def script(self) -> Script[Inside]:
         """The greeting where there is one, then the list."""
-        if self.greeting and (yield from self.read_reply()).code not in (200, 201):
-            return Inside(None)
-        _, listed = yield from self.capabilities()
+        if self.greeting:
+            greeting = yield from self.read_reply()
+            if greeting.code >= 400:
+                return self.turned_away(_session_refusal(greeting))
+            if greeting.code not in (200, 201):
+                raise Violation("not a greeting", greeting.text)
+        reply, listed = yield from self.capabilities()
+        if reply.code >= 400 and _is_session_refusal(reply):
+            return self.turned_away(_session_refusal(reply))
         return Inside(listed)
+
+
+def _is_session_refusal(reply: Reply) -> bool:
+    """Is a "no" to CAPABILITIES about more than the list? 480 and 483 are about the list."""
+    about_the_list = reply.code >= 500 or reply.code in _LOGIN_OR_PRIVACY_FIRST
+    return not about_the_list or speaks_of_too_many(reply.text)
 
 
 def _session_refusal(reply: Reply) -> Verdict:
@@ -144,7 +155,7 @@ def _session_refusal(reply: Reply) -> Verdict:
 
 def _capabilities(lines: list[bytes]) -> Capabilities:
     """`SASL` lists mechanisms, `AUTHINFO USER` is a login by password (RFC 4643 §2.1); both count before TLS."""
-    listed = tuple(printable(line.strip()) for line in lines if line.strip())
+    listed = shown(lines)
     auth: dict[str, None] = {}
     for line in listed:
         name, *arguments = upper(line).split()

@@ -11,9 +11,8 @@ from typing import TypeVar
 from scanner.dialogue import LimitExceeded, Script, Send, Violation
 from scanner.outcome import Stage, Verdict
 from scanner.starttls.injection import Injection, Proof
-from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, upper
+from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, shown, upper
 from scanner.starttls.words import speaks_of_too_many
-from scanner.wire_text import printable
 
 T = TypeVar("T")
 
@@ -59,17 +58,18 @@ class Pop3Talk(Conversation[T]):
         self.remember(match[1].decode().upper(), line)
         return StatusLine(match[1][:1] == b"+", line)
 
-    def capa(self) -> Script[Capabilities | None]:
-        """The list, ended by a lone dot (RFC 2449 §5); None where the server knows no CAPA."""
+    def capa(self) -> Script[tuple[StatusLine, Capabilities | None]]:
+        """The answer to CAPA, and the list, ended by a lone dot (RFC 2449 §5), where there is one."""
         yield from self.say(b"CAPA\r\n")
-        if not (yield from self.read_status()).positive:
-            return None
+        status = yield from self.read_status()
+        if not status.positive:
+            return status, None
         lines: list[bytes] = []
         while (line := (yield from self.read_line())) != b".":
             lines.append(line[1:] if line.startswith(b".") else line)
             if len(lines) > MAX_CAPABILITIES:
                 raise LimitExceeded
-        return _capabilities(lines)
+        return status, _capabilities(lines)
 
 
 class Pop3(Pop3Talk[StartTls], Upgrade):
@@ -79,16 +79,18 @@ class Pop3(Pop3Talk[StartTls], Upgrade):
         """See the diagram at the head of the module."""
         greeting = yield from self.read_status()
         if not greeting.positive:
-            if speaks_of_too_many(greeting.text):
-                return self.result(Verdict.RATE_LIMITED)
-            return self.result(Verdict.UNAVAILABLE if greeting.temporary else Verdict.REFUSED_SESSION)
+            return self.result(_session_refusal(greeting))
         self.stage = Stage.CAPABILITIES
-        self.before = yield from self.capa()
+        answer, self.before = yield from self.capa()
+        if _is_session_refusal(answer):
+            return self.result(_session_refusal(answer))
         if self.before is not None:
             names = {upper(line.split()[0]) for line in self.before.capabilities}
             self.advertised = "STLS" in names
-            login = "USER" in names or self.before.auth or _APOP_TIMESTAMP.search(greeting.text)
-            self.required = not login
+            if "USER" in names or self.before.auth or _APOP_TIMESTAMP.search(greeting.text):
+                self.required = False
+            elif self.advertised:  # without STLS nobody could log in at all: such a list just lacks USER
+                self.required = True
             if not self.advertised:
                 return self.result(Verdict.NOT_OFFERED)
         self.stage = Stage.REPLY
@@ -115,9 +117,14 @@ class Pop3Inside(Pop3Talk[Inside], Within):
 
     def script(self) -> Script[Inside]:
         """The greeting where there is one, then the list."""
-        if self.greeting and not (yield from self.read_status()).positive:
-            return Inside(None)
-        return Inside((yield from self.capa()))
+        if self.greeting:
+            greeting = yield from self.read_status()
+            if not greeting.positive:
+                return self.turned_away(_session_refusal(greeting))
+        answer, listed = yield from self.capa()
+        if _is_session_refusal(answer):
+            return self.turned_away(_session_refusal(answer))
+        return Inside(listed)
 
 
 class Pop3Proof(Pop3Talk[Injection], Proof):
@@ -153,8 +160,20 @@ class Pop3Proof(Pop3Talk[Injection], Proof):
         raise LimitExceeded
 
 
+def _is_session_refusal(answer: StatusLine) -> bool:
+    """Is a "no" to CAPA, which is optional, about more than that?"""
+    return not answer.positive and (answer.temporary or speaks_of_too_many(answer.text))
+
+
+def _session_refusal(status: StatusLine) -> Verdict:
+    """What a greeting, or a temporary answer to CAPA, means that is not positive."""
+    if speaks_of_too_many(status.text):
+        return Verdict.RATE_LIMITED
+    return Verdict.UNAVAILABLE if status.temporary else Verdict.REFUSED_SESSION
+
+
 def _capabilities(lines: list[bytes]) -> Capabilities:
-    listed = tuple(printable(line.strip()) for line in lines if line.strip())
+    listed = shown(lines)
     auth: dict[str, None] = {}
     for line in listed:
         name, *parameters = upper(line).split()

@@ -13,6 +13,7 @@ from scanner.dialogue import LimitExceeded, Script, Violation
 from scanner.outcome import Stage, Verdict
 from scanner.starttls.binary import BinaryUpgrade
 from scanner.starttls.result import StartTls
+from scanner.wire_text import printable
 
 MAX_ANSWER_BYTES = 512  # a length indicator of one byte allows 259
 _TPKT = b"\x03"
@@ -62,6 +63,7 @@ class Rdp(BinaryUpgrade):
         if length > MAX_ANSWER_BYTES:
             raise LimitExceeded
         if length < _ANSWER_BYTES:
+            self.text = printable((yield from self.peek(4)))  # it is TPKT, and nobody else's first bytes
             yield from self.reject("too short for an answer")
         packet = yield from self.read_exactly(length)
         if packet[4] != length - 5:

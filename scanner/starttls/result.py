@@ -1,15 +1,18 @@
 """What a STARTTLS dialogue finds out, and the frame that all such dialogues share."""
 
 from abc import ABC
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from scanner.dialogue import Dialogue, Script, Send, Stop, Violation, WireEnded, verdict_of
+from scanner.dialogue import Dialogue, LimitExceeded, Script, Send, Stop, Violation, WireEnded, verdict_of
 from scanner.hint import hint_of
 from scanner.outcome import Flag, Stage, Verdict
 from scanner.wire_text import printable
 
 T = TypeVar("T")
+
+MAX_LIST_BYTES = 16_384  # of a list of capabilities; it is kept until the endpoint is over, and that may take an hour
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +55,26 @@ class StartTls:
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """What was learnt inside TLS. `capabilities` is None when the server did not tell."""
+    """What was learnt inside TLS. `capabilities` is None when the server did not tell.
+
+    `stopped` says what came in the way, a refusal or the end of the wire, and `code` and `text` the last reply then.
+    """
 
     capabilities: Capabilities | None
     stopped: Verdict | None = None
+    code: str | None = None
+    text: str | None = None
+
+
+def shown(entries: Iterable[bytes]) -> tuple[str, ...]:
+    """A list of capabilities for `Capabilities`, without its empty ones. Raises LimitExceeded when it is too long.
+
+    Between words a tab is as good as a space: by the grammar of NNTP (RFC 3977 §9), and to clients of the others.
+    """
+    kept = [entry.strip().replace(b"\t", b" ") for entry in entries if entry.strip()]
+    if sum(map(len, kept)) > MAX_LIST_BYTES:
+        raise LimitExceeded
+    return tuple(map(printable, kept))
 
 
 def upper(text: str) -> str:
@@ -145,6 +164,12 @@ class Within(Conversation[Inside], ABC):
 
     stage = Stage.INSIDE
 
+    def turned_away(self, verdict: Verdict, known: Capabilities | None = None) -> Inside:
+        """The server's last reply was a refusal of this kind."""
+        return Inside(known, verdict, self.code, self.text)
+
     def stopped(self, stop: Stop) -> Inside:
         """Nothing more was to be had."""
-        return Inside(None, verdict_of(stop))
+        if isinstance(stop, Violation) and stop.data:
+            self.text = printable(stop.data)
+        return self.turned_away(verdict_of(stop))

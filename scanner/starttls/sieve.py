@@ -14,7 +14,7 @@ from typing import TypeVar
 from scanner.dialogue import LimitExceeded, Script, Send, Violation
 from scanner.outcome import Stage, Verdict
 from scanner.starttls.injection import Injection, Proof
-from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, upper
+from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, shown, upper
 from scanner.starttls.words import speaks_of_too_many
 from scanner.wire_text import printable
 
@@ -101,7 +101,7 @@ class SieveInside(SieveTalk[Inside], Within):
     def script(self) -> Script[Inside]:
         """Listen."""
         listed, status = yield from self.read_response()
-        return Inside(listed if status.word == "OK" else None)
+        return Inside(listed) if status.word == "OK" else self.turned_away(_session_refusal(status))
 
 
 class SieveProof(SieveTalk[Injection], Proof):
@@ -190,9 +190,9 @@ def _string(data: bytes, whole: bytes) -> tuple[bytes, bytes]:
 
 
 def _capabilities(listed: list[tuple[bytes, bytes]]) -> Capabilities:
-    lines = tuple(printable(name + b" " + value if value else name) for name, value in listed)
+    lines = shown(name + b" " + value for name, value in listed)
     auth: dict[str, None] = {}
     for name, value in listed:
         if name.upper() == b"SASL":
-            auth.update(dict.fromkeys(upper(printable(value)).split()))
+            auth.update(dict.fromkeys(upper(printable(word)) for word in value.split()))
     return Capabilities(lines, tuple(auth))

@@ -19,7 +19,7 @@ from scanner.dialogue import LimitExceeded, Script, Send, Violation
 from scanner.hint import hint_of
 from scanner.outcome import Flag, Stage, Verdict
 from scanner.starttls.injection import Injection, Proof
-from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, upper
+from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, shown, upper
 from scanner.starttls.words import speaks_of_too_many
 from scanner.wire_text import printable
 
@@ -31,8 +31,7 @@ MAX_REPLY_LINES = 256
 
 _REPLY_LINE = re.compile(rb"([2-5]\d\d)(?:([ -])(.*))?", re.DOTALL)
 _ENHANCED_CODE = re.compile(rb"([245]\.\d{1,3}\.\d{1,3})(?: |$)")  # RFC 2034 §4
-_EHLO_UNKNOWN = {500, 501, 502, 503}  # RFC 5321 §3.2 names 500 and 502; old servers say the others
-_UNKNOWN = {500, 502}
+_UNKNOWN = {500, 502}  # RFC 5321 §3.2: a server of before EHLO; 501 is about our name, and 503 about the order (§4.2.2)
 _POLICY_CODES = {*range(530, 539), 550, 554}
 _NOT_ASKED_FOR = {220, 421}
 _SERVICE_CLOSES, _TLS_FIRST = 421, 530
@@ -110,7 +109,8 @@ class Smtp(SmtpTalk[StartTls], Upgrade):
         self.stage = Stage.CAPABILITIES
         reply = yield from self.ehlo()
         if reply.code != 250:
-            hint = hint_of(b"220 " + greeting.lines[-1])  # FTP and LMTP greet alike, but for what they call themselves
+            # FTP and LMTP greet alike, but for what they call themselves, in whichever of their lines.
+            hint = hint_of(b"220 " + b" ".join(greeting.lines))
             if hint not in (None, "smtp", self.protocol):
                 return self.result(Verdict.PROTOCOL_MISMATCH, hint=hint)
             return (yield from self.hello_refused(reply))
@@ -138,7 +138,7 @@ class Smtp(SmtpTalk[StartTls], Upgrade):
 
     def hello_refused(self, reply: Reply) -> Script[StartTls]:
         """Is it the command that is not known, or we?"""
-        if reply.code in _EHLO_UNKNOWN:
+        if reply.code in _UNKNOWN and not speaks_of_too_many(reply.text):
             return (yield from self._helo())
         return self.result(self.session_refusal(reply))
 
@@ -194,17 +194,22 @@ class SmtpInside(SmtpTalk[Inside], Within):
 
     def script(self) -> Script[Inside]:
         """The greeting where there is one, then the capabilities."""
-        if self.greeting and (yield from self.read_reply()).code != 220:
-            return Inside(None)
+        if self.greeting:
+            greeting = yield from self.read_reply()
+            if greeting.code != 220:
+                return self.turned_away(Smtp.session_refusal(greeting))
         reply = yield from self.ehlo()
-        if reply.code == _SERVICE_CLOSES:
-            return Inside(None, Verdict.UNAVAILABLE)  # whoever came this far gets nothing done
-        return Inside(capabilities_of(reply) if reply.code == 250 else None)
+        if reply.code == 250:
+            return Inside(capabilities_of(reply))
+        if reply.code in _UNKNOWN and not speaks_of_too_many(reply.text):
+            return Inside(None)  # a server without EHLO has no list, and may be used
+        return self.turned_away(Smtp.session_refusal(reply))
 
 
 class SmtpProof(SmtpTalk[Injection], Proof):
     """EHLO and QUIT: nothing but QUIT is answered with 221, so two replies up to that are none too many, and three are.
 
+    But where the first of three has several lines, it is half of a list that was torn in two, and answers no NOOP.
     Neither 220, a second greeting that some servers send inside TLS, nor 421 answers a command of ours.
     """
 
@@ -220,12 +225,12 @@ class SmtpProof(SmtpTalk[Injection], Proof):
         if second.code == 221:
             return self.no()
         third = yield from self.read_reply()
-        return self.vulnerable(*evidence) if third.code == 221 else self.unclear()
+        return self.vulnerable(*evidence) if third.code == 221 and len(first.lines) == 1 else self.unclear()
 
 
 def capabilities_of(reply: Reply) -> Capabilities:
     """Keywords with their parameters; the first line is the server's name, not a keyword (RFC 5321 §4.1.1.1)."""
-    keywords = tuple(printable(line.strip()) for line in reply.lines[1:] if line.strip())
+    keywords = shown(reply.lines[1:])
     auth: dict[str, None] = {}
     for keyword in keywords:
         name, *parameters = upper(keyword).replace("AUTH=", "AUTH ", 1).split()  # the form before RFC 2554

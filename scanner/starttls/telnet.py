@@ -25,6 +25,7 @@ _PLAIN_COMMANDS = range(236, 250)  # EOF to GA (RFC 854, RFC 1184, RFC 885), but
 _REFUSAL = {DO: WONT, WILL: DONT}
 _OFFER = bytes([IAC, WILL, START_TLS])
 _FOLLOWS = bytes([IAC, SB, START_TLS, 1, IAC, SE])
+_LETTERS = frozenset(range(33, 127))
 _NO_TEXT = frozenset(range(32)) - {0, *range(7, 14), 27} | {127}  # NVT's own (RFC 854), and the terminals' ESC
 
 
@@ -68,7 +69,8 @@ class Telnet(Upgrade):
             return super().stopped(Violation("not text", first))
         if said or self.options:
             self.remember("text" if said else "options", said or bytes(self.options))
-        spoke = (bool(said) and not _NO_TEXT.intersection(said)) or self.stage is Stage.CAPABILITIES
+        text = not _LETTERS.isdisjoint(said) and _NO_TEXT.isdisjoint(said)
+        spoke = text or self.stage is Stage.CAPABILITIES
         whole = bool(said) and self.stage is Stage.CAPABILITIES  # options, and a word to the user
         if (spoke and stop.end is End.TIMEOUT) or (whole and stop.end is End.EOF):
             self.advertised = False
@@ -86,7 +88,7 @@ class Telnet(Upgrade):
 
     def _hear(self, text: bytes) -> None:
         self.said += text[: MAX_TEXT_BYTES - len(self.said)]
-        if not self.looked and b"\n" in self.said:
+        if not self.looked and (b"\n" in self.said or len(self.said) == MAX_TEXT_BYTES):
             self.looked = True
             line = bytes(self.said.partition(b"\n")[0]) + b"\n"
             if self.stage is Stage.GREETING and hint_of(line) not in (None, self.protocol):
@@ -155,7 +157,7 @@ class Telnet(Upgrade):
             body += yield from self._read_run(MAX_SUBNEGOTIATION_BYTES + 1 - len(body))
             if len(body) > MAX_SUBNEGOTIATION_BYTES:
                 raise LimitExceeded
-            if not self._buffer:
+            if self._buffer[:1] != bytes([IAC]):  # nothing yet, or a byte 10, which ends a run elsewhere
                 continue
             sequence = yield from self.read_exactly(2)
             if sequence[1] == SE:

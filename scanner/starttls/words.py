@@ -15,12 +15,30 @@ _TOO_MANY = re.compile(
 )
 
 
-# "try again in 5 minutes", "please wait 300 seconds", "Service ready in 005 minutes" (FTP 120)
-_WAIT = re.compile(
-    r"\b(?:in|after|wait|for)\s+(?:about |at least )?(\d{1,6})\s*(s|sec|second|m|min|minute|h|hr|hour)s?\b",
-    re.IGNORECASE,
+# Every repetition is bounded, so that hostile text costs no more than its length.
+_UNIT = r"(?:days?|d|hours?|hrs?|h|minutes?|mins?|m|seconds?|secs?|s)(?![a-z])"
+_PART = rf"\d{{1,6}}\s{{0,2}}{_UNIT}"  # "5 minutes", "90s"
+_HOW_LONG = (
+    r"(?:(?:about|at least|around|another|the next|up to)\s{1,3})?(?P<how_long>"
+    r"(?<!after\s)\d\d:[0-5]\d:[0-5]\d(?![\d:])"  # "come back in 00:05:00"; behind "after" it is a time of the day
+    rf"|an?\s{{1,3}}{_UNIT}"
+    rf"|(?:\d{{1,6}}\s?(?:-|to|or)\s?)?{_PART}(?:(?:,|\sand)?\s?{_PART}){{0,3}}"  # "5-10 minutes", "1m30s"
+    rf"|(?<=retry-after:\s)\d{{1,6}}(?!\s?[\w.:-]))"  # seconds, as in RFC 9110 §10.2.3
 )
-_UNITS_S = {"s": 1, "m": 60, "h": 3600}
+_BETWEEN = r"(?:(?!time|exceed|many|connections)[^.;:,()\d]){0,24}?"
+# A length of time alone is as often a rate ("20 connections in 3600 seconds") or our own slowness ("timeout after 300
+# seconds"). It is a pause where the same clause has spoken of coming back, or of being kept away, before.
+_WAIT = re.compile(
+    rf"(?:\b(?:try|again|retry|reconnect|return|wait)\b{_BETWEEN}\b(?:in|after|within|for)\s{{1,3}}"
+    rf"|\b(?:ready|available|back)\b{_BETWEEN}\b(?:in|within|for)\s{{1,3}}"  # FTP: "Service ready in 005 minutes"
+    r"|\b(?:blocked|banned|locked|limited|refused|rejected|suspended|deferred|delayed|greylisted|throttled|unavailable)"
+    rf"\b{_BETWEEN}\bfor\s{{1,3}}"
+    r"|\bwait\s{1,3}|\bfor\s{1,3}(?=the next\s)|\bretry-after:\s"
+    rf"|\[login-delay\].{{0,80}}?\bis\s{{1,3}}){_HOW_LONG}",  # RFC 2449 §8.1.1
+    re.IGNORECASE | re.ASCII,  # without it, the long s (U+017F) is an s, and no unit
+)
+_COUNTED = re.compile(r"(?:(\d{1,6})\s{0,2}|\ban?\s{1,3})([dhms])", re.IGNORECASE | re.ASCII)
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def speaks_of_too_many(text: bytes) -> bool:
@@ -31,4 +49,13 @@ def speaks_of_too_many(text: bytes) -> bool:
 def seconds_asked_for(text: str) -> int:
     """How long a server asks us to stay away; 0 when it does not say."""
     found = _WAIT.search(text)
-    return int(found[1]) * _UNITS_S[found[2][0].lower()] if found else 0
+    return _seconds(found["how_long"]) if found else 0
+
+
+def _seconds(how_long: str) -> int:
+    if how_long.isdigit():
+        return int(how_long)
+    if ":" in how_long:
+        hours, minutes, seconds = map(int, how_long.split(":"))
+        return 3600 * hours + 60 * minutes + seconds
+    return sum(int(number or 1) * _UNITS_S[unit.lower()] for number, unit in _COUNTED.findall(how_long))

@@ -14,7 +14,7 @@ from xml.sax.saxutils import quoteattr
 
 from scanner.dialogue import End, LimitExceeded, Script, Stop, Violation, WireEnded
 from scanner.outcome import Flag, Stage, Verdict
-from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, upper
+from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, shown, upper
 from scanner.starttls.words import speaks_of_too_many
 from scanner.wire_text import MAX_TEXT_BYTES, printable
 
@@ -25,6 +25,7 @@ MAX_MARKUP_BYTES = 8_192  # up to the next `>`
 MAX_ELEMENT_BYTES = 65_536  # a whole <features>
 MAX_DEPTH = 16  # deeper than all features that are registered
 MAX_ATTRIBUTES = 64
+MAX_NAME_CHARS = 131_072  # of all names together: expat puts its whole namespace before each
 MAX_UNFINISHED = 16  # `>` in an attribute's value is legal; each has expat read the tag from its beginning again
 
 _STREAMS = "http://etherx.jabber.org/streams"
@@ -36,6 +37,8 @@ _SPACES = b" \t\r\n"
 
 # RFC 6120 §4.9.3. What is not here passes, or is not known to stay: `unavailable`.
 _NOT_US = {"host-unknown", "host-gone", "improper-addressing", "not-authorized", "policy-violation"}
+# Inside TLS.
+_LASTING = {"unsupported-version": Verdict.REFUSED_SESSION, "invalid-namespace": Verdict.PROTOCOL_MISMATCH}
 _OTHER_SERVICE = {"client": "xmpp-server", "server": "xmpp-client"}
 
 
@@ -69,6 +72,7 @@ class Stream:
         self.events = 0
         self.unfinished = 0
         self._open: list[Element] = []  # the root first
+        self._name_chars = 0
         self._parser = parser = expat.ParserCreate("UTF-8", " ")
         if hasattr(parser, "SetReparseDeferralEnabled"):
             parser.SetReparseDeferralEnabled(False)  # expat 2.6: a tag may come in two pieces, and is due at once
@@ -77,6 +81,11 @@ class Stream:
         parser.CharacterDataHandler = self._text
         parser.XmlDeclHandler = self._declaration
         parser.StartDoctypeDeclHandler = parser.CommentHandler = parser.ProcessingInstructionHandler = self._forbidden
+
+    @property
+    def between(self) -> bool:
+        """Is nothing open but the root?"""
+        return len(self._open) == 1
 
     def feed(self, markup: bytes) -> None:
         """Take what ends in `>`. Raises Violation and LimitExceeded."""
@@ -95,7 +104,8 @@ class Stream:
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self.events += 1
         element = Element(name, attributes)
-        if len(self._open) >= MAX_DEPTH or len(attributes) > MAX_ATTRIBUTES:
+        self._name_chars += len(name) + sum(map(len, attributes))
+        if len(self._open) >= MAX_DEPTH or len(attributes) > MAX_ATTRIBUTES or self._name_chars > MAX_NAME_CHARS:
             raise LimitExceeded
         if self._open:
             self._open[-1].children.append(element)
@@ -151,6 +161,10 @@ class XmppTalk(Conversation[T]):
                 raw += yield from self._feed()
             except Violation as violation:  # which protocol it was is told by how it began
                 raise Violation(str(violation), bytes(raw) + violation.data) from violation
+            except LimitExceeded:
+                if raw:  # and not what else has come by now
+                    self.text = printable(bytes(raw))
+                raise
             if len(raw) > MAX_ELEMENT_BYTES:
                 raise LimitExceeded
         if root.name != f"{_STREAMS} stream":
@@ -174,6 +188,17 @@ class XmppTalk(Conversation[T]):
         self.stream.finished = None
         self.remember(printable(element.local.encode()), bytes(raw).strip())
         return element
+
+    def read_error(self, element: Element) -> tuple[str, Verdict]:
+        """(condition, what it means as such) of a stream error (RFC 6120 §4.9). Raises Violation where it is none."""
+        if element.name != f"{_STREAMS} error":
+            raise Violation("not the element that is due", (self.text or "").encode())
+        named = (child for child in element.children if child.namespace == _ERRORS and child.local != "text")
+        condition = next(named, element).local
+        self.code = printable(condition.encode())
+        if speaks_of_too_many((self.text or "").encode()):
+            return condition, Verdict.RATE_LIMITED
+        return condition, Verdict.REFUSED_SESSION if condition in _NOT_US else Verdict.UNAVAILABLE
 
     def replies_unasked(self, command: bytes) -> bool:
         """Whitespace keeps a connection alive (RFC 6120 §4.6.1), and an error or the end may come at any time."""
@@ -235,7 +260,8 @@ class Xmpp(XmppTalk[StartTls], Upgrade):
 
     def stopped(self, stop: Stop) -> StartTls:
         """A stream of before version 1.0 has no features, and so nothing to wait for."""
-        silence = isinstance(stop, WireEnded) and stop.end is End.TIMEOUT
+        half = self.trailing_data.strip(_SPACES) or not self.stream.between
+        silence = isinstance(stop, WireEnded) and stop.end is End.TIMEOUT and not half
         if silence and Flag.NO_STREAM_VERSION in self.flags and self.stage is Stage.CAPABILITIES:
             return self.result(Verdict.NOT_OFFERED)
         return super().stopped(stop)
@@ -246,23 +272,17 @@ class Xmpp(XmppTalk[StartTls], Upgrade):
         return self.protocol if hint in ("xmpp-client", "xmpp-server") else hint
 
     def _other(self, element: Element) -> StartTls:
-        """What came in place of what was due: a stream error (RFC 6120 §4.9), or what nobody asked for."""
-        if element.name != f"{_STREAMS} error":
-            raise Violation("not the element that is due", (self.text or "").encode())
-        named = (child for child in element.children if child.namespace == _ERRORS and child.local != "text")
-        condition = next(named, element).local
-        self.code = printable(condition.encode())
-        if speaks_of_too_many((self.text or "").encode()):
-            return self.result(Verdict.RATE_LIMITED)
+        """What a stream error means that came in place of what was due."""
+        condition, verdict = self.read_error(element)
+        if verdict is Verdict.RATE_LIMITED:
+            return self.result(verdict)
         if condition == "policy-violation" and self.stage is Stage.REPLY:
             return self.result(Verdict.REFUSED_POLICY)
-        if condition in _NOT_US:
-            return self.result(Verdict.REFUSED_SESSION)
         if condition == "unsupported-version":  # it knows no 1.0, and STARTTLS came with it
             return self.result(Verdict.NOT_OFFERED)
         if condition == "invalid-namespace":  # ours is right for one of the two services, and so wrong for the other
             return self.result(Verdict.PROTOCOL_MISMATCH, hint=_OTHER_SERVICE[self.kind])
-        return self.result(Verdict.UNAVAILABLE)
+        return self.result(verdict)
 
 
 class XmppInside(XmppTalk[Inside], Within):
@@ -272,17 +292,20 @@ class XmppInside(XmppTalk[Inside], Within):
         """Headers, then features."""
         yield from self.open_stream()
         element = yield from self.read_element()
-        return Inside(capabilities_of(element) if element.name == f"{_STREAMS} features" else None)
+        if element.name == f"{_STREAMS} features":
+            return Inside(capabilities_of(element))
+        condition, verdict = self.read_error(element)
+        return self.turned_away(_LASTING.get(condition, verdict))
 
 
 def capabilities_of(features: Element) -> Capabilities:
     """Local names of the features, and the mechanisms of SASL and SASL2."""
-    names = tuple(printable(child.local.encode()) for child in features.children)
-    mechanisms = (
-        printable(upper(mechanism.text.strip()).encode())
+    names = shown(child.local.encode() for child in features.children)
+    mechanisms = shown(
+        upper(mechanism.text).encode()
         for child in features.children
         if child.namespace in _SASL
         for mechanism in child.children
-        if mechanism.local == "mechanism" and mechanism.text.strip()
+        if mechanism.local == "mechanism"
     )
     return Capabilities(names, tuple(dict.fromkeys(mechanisms)))

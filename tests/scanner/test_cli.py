@@ -175,7 +175,7 @@ def test_help_names_every_option() -> None:
             if parameter.param_type_name == "option":
                 assert name in result.output
         assert parameter.help, parameter.name
-    for panel in ("What to ask", "Safety and conduct", "Pace (0 is no limit)", "Patience, in seconds"):
+    for panel in ("What to ask", "Safety and conduct", "Pace (0 is no limit)", "Patience"):
         assert panel in result.output
     assert "Exit status: 0 complete" in result.output
 
@@ -189,6 +189,27 @@ def test_services() -> None:
     assert "587" in rows["submission"]
     assert "mail" in rows["submission"]
     assert "to be named" in rows["tls"]
+
+
+@pytest.mark.parametrize("command", ["services", "findings"])
+def test_tables_at_80_columns(command: str) -> None:
+    """Nothing that a script may look for is cut or broken, at 80 columns, and in a pipe, which has as many."""
+    for environment in ({"COLUMNS": "80"}, {"COLUMNS": None}):
+        result = CliRunner().invoke(cli.app, [command], env=environment)
+        lines = result.output.splitlines()
+        assert max(map(len, lines)) == 80 or command == "services"
+        assert "…" not in result.output
+        cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines]
+        first = {row[0]: row for row in cells if row}
+        if command == "services":
+            assert [*first] == [*SERVICES]
+            for service in SERVICES.values():
+                assert first[service.name][1:4] == [service.protocol, service.mode, str(service.port or "to be named")]
+        else:
+            assert {name: row[1] for name, row in first.items() if name} == {
+                row.id: row.severity.value for row in FINDINGS.values()
+            }
+            assert {row.reference for row in FINDINGS.values()} <= {row[2] for row in cells if row}
 
 
 def test_schema() -> None:

@@ -571,14 +571,30 @@ async def test_a_refused_connection_is_no_matter_of_the_moment(autojump_clock: o
 
 
 async def test_what_was_answered_is_not_asked_again(autojump_clock: object) -> None:
-    """A server that turns everybody away after three answers is asked for the other four alone."""
+    """A server that turns us away after three answers is left alone, asked for the rest, and for that one again."""
     world = Moody(takes_s=0.5, mood=lambda now: BUSY if 2.9 < now < 60 else None)
     await run(world.engine(Limits(0, 0, 0, 1, 1)), [smtp()])
     (record,) = world.records
-    assert record["connections"] == QUESTIONS + 4
-    assert looks(record) == ["ok", "ok"]
+    assert record["connections"] == QUESTIONS + 1
+    assert looks(record) == ["rate_limited", "ok"]
+    starts = world.starts("192.0.0.1")
+    assert starts[4] - starts[3] >= 60
+    assert starts[5] - starts[4] == SLOWER_S
     assert {entry["verdict"] for entry in record["versions"].values()} == {"yes"}
     assert "throttled" not in record["flags"]
+
+
+async def test_an_address_that_spoke_of_load_is_left_alone_by_all(autojump_clock: object) -> None:
+    """Three endpoints at one address: what the first was told holds for the others too."""
+    world = Moody(takes_s=0.5, mood=lambda now: BUSY if now < 60 else None)
+    three = [replace(smtp(1), port=port) for port in (25, 587, 2525)]
+    await run(world.engine(Limits(0, 0, 0, 1, 1), (Version.TLS1_2,)), three)
+    starts = world.starts("192.0.0.1")
+    assert starts[0] == 0
+    assert starts[1] >= 60
+    assert min(later - sooner for sooner, later in pairwise(starts[1:])) >= SLOWER_S
+    assert [record["status"] for record in world.records] == ["tls"] * 3
+    assert len(starts) == 3 * 2 + 1
 
 
 async def test_who_waits_takes_no_place(autojump_clock: object) -> None:

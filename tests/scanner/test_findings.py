@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from scanner.conclusion import conclude
-from scanner.findings import FINDINGS, findings_of
+from scanner.findings import FINDINGS, Severity, findings_of
 from scanner.interview import Interview
 from scanner.looks import Look
 from scanner.outcome import Flag, Outcome, Stage, Verdict
@@ -179,6 +179,21 @@ CASES: dict[str, tuple[Interview, set[str]]] = {
 def test_findings(held: Interview, expected: set[str]) -> None:
     """What was seen raises its findings, and what is unknown raises none."""
     assert found(held) == expected
+
+
+@pytest.mark.parametrize(
+    ("verdict", "severity"),
+    [
+        (Verdict.REFUSED_PERMANENT, Severity.HIGH),
+        (Verdict.REFUSED_POLICY, Severity.MEDIUM),
+        (Verdict.REFUSED_SERVER_ERROR, Severity.MEDIUM),
+    ],
+)
+def test_how_bad_a_refusal_is(verdict: Verdict, severity: Severity) -> None:
+    """It is worse for good than where it may pass, or be about us: there `clients` is unknown."""
+    conclusion = conclude(held("smtp", {TLS12: turned_away(verdict)}))
+    (finding,) = findings_of(SERVICES["smtp"], conclusion, None, None, None, NOW)
+    assert (finding.id, finding.severity) == ("starttls-refused", severity)
 
 
 def test_injected_bytes() -> None:

@@ -147,7 +147,8 @@ class Transcript:
                 facts["flags"] = sorted(result.flags)
             case Inside():
                 capabilities = result.capabilities
-                facts["stopped"] = result.stopped
+                for word in ("stopped", "code", "text"):
+                    facts[word] = getattr(result, word)
             case Injection():
                 for word in ("result", "verdict", "stage", "cause", "code", "text"):
                     facts[word] = getattr(result, word)

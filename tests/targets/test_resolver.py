@@ -33,7 +33,7 @@ ZONE: Zone = {
 
 
 def resolver_for(server: NameServer) -> Resolver:
-    return Resolver(server.servers, lifetime_s=2, attempt_s=1)
+    return Resolver(server.servers, lifetime_s=1, attempt_s=0.5)
 
 
 def texts(resolution: Resolution) -> list[str]:

@@ -86,7 +86,7 @@ async def test_names_are_resolved_side_by_side(tmp_path: Path) -> None:
     path = tmp_path / "names.txt"
     path.write_text("".join(f"{name}\n" for name in ZONE) + "absent.example.org\n1.1.1.1\n")
     async with name_server(ZONE) as server:
-        source = source_of(path, resolver=Resolver(server.servers, lifetime_s=2, attempt_s=1))
+        source = source_of(path, resolver=Resolver(server.servers, lifetime_s=1, attempt_s=0.5))
         items = await all_of(source)
     assert sorted(ids(items)) == sorted(
         [f"smtp://mx{number}.example.org:25@1.1.1.1" for number in range(50)] + ["smtp://1.1.1.1:25"]

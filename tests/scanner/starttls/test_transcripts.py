@@ -1,5 +1,6 @@
 """Every transcript of tests/transcripts/ in every way that its bytes can come."""
 
+from itertools import cycle, product
 from random import Random
 
 import pytest
@@ -15,6 +16,7 @@ from tests.scanner.transcript import Transcript, every_transcript
 TRANSCRIPTS = every_transcript()
 MOST_BYTES = 450  # of a transcript that is cut everywhere; what is longer says the same again, up to a cap
 EDGE, BETWEEN = 60, 80  # how many points of such a one are tried on either side, and how many in between
+FEW_BYTES = 120  # what is longer is not cut at every point with every end, but with one after the other
 GARBAGE = 15  # pieces
 END_VERDICTS = {
     End.EOF: Verdict.CLOSED,
@@ -64,23 +66,24 @@ def test_split_at_every_point(transcript: Transcript) -> None:
 
 
 @each
-@pytest.mark.parametrize("end", End)
-def test_truncated_at_every_point(transcript: Transcript, end: End) -> None:
+def test_truncated_at_every_point(transcript: Transcript) -> None:
     """Wherever the wire ends there is a result: how it ended, or what was already plain; and nothing was said early."""
     everything = b"".join(turn.client for turn in transcript.turns) + transcript.last_words
     plain = {transcript.expected["verdict"], Verdict.PROTOCOL_MISMATCH, Verdict.UNAVAILABLE, Verdict.RATE_LIMITED}
     if transcript.dialogue in ("irc", "telnet") or "no_stream_version" in transcript.expected["flags"]:
         plain.add(Verdict.NOT_OFFERED)  # silence of a server that has spoken its protocol is its answer
-    for at in points(transcript):
+    places = points(transcript)
+    every_end = product(places, End) if len(places) <= FEW_BYTES else zip(places, cycle(End), strict=False)
+    for at, end in every_end:
         result, said = transcript.stop_after(at, end)
-        assert everything.startswith(said)
+        assert everything.startswith(said), (at, end)
         if isinstance(result, StartTls):
-            assert result.verdict in plain | {END_VERDICTS[end]}
+            assert result.verdict in plain | {END_VERDICTS[end]}, (at, end)
         elif isinstance(result, Injection):
-            assert result.verdict in plain | {END_VERDICTS[end]}
-            assert (result.result == "unknown") == (result.verdict != "ok")
+            assert result.verdict in plain | {END_VERDICTS[end]}, (at, end)
+            assert (result.result == "unknown") == (result.verdict != "ok"), (at, end)
         else:
-            assert result.stopped in (END_VERDICTS[end], None)
+            assert result.stopped in (END_VERDICTS[end], transcript.expected["stopped"], None), (at, end)
 
 
 @to_the_end
