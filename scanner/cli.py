@@ -277,8 +277,8 @@ def scan(
             metavar="N",
             help="Later looks at an endpoint whose answer may only be of the moment: too many connections, temporary"
             " errors, silence (once). The first comes a minute after words of load or of a passing fault, half a minute"
-            " after silence, ten seconds after a limit of our own, or when the server asks for it; each further pause is"
-            " twice as long. 0 takes the first look for the last.",
+            " after silence, ten seconds after a limit of our own; each further pause is twice as long, and none is"
+            " shorter than the server asks for. 0 takes the first look for the last.",
             rich_help_panel=_PATIENCE,
         ),
     ] = RETRIES,

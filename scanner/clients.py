@@ -41,8 +41,8 @@ the go-ahead and no TLS has no way back to plaintext on that connection, and sho
 "Anything else" is a handshake that was not made, that the wire ended, or that is beyond our library; one without a
 certificate, which only we agree to; a certificate that nobody could judge, as under an address without a name; and a
 session that broke before anything was said in it (as in TLS 1.3 where a server demands a client's certificate), or in
-which the server turned us away. An old
-version counts as encrypted: that programs of today refuse it is told by `versions`, and by `no-tls1.2-or-later`.
+which the server turned us away. An old version counts as encrypted: that programs of today refuse it is told by
+`versions`, and by `no-tls1.2-or-later`.
 
 `[clear]`, by what is announced before TLS. No login is ever tried:
 

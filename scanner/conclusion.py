@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from scanner.dialogue import END_VERDICTS
+from scanner.hint import may_be
 from scanner.interview import Interview
 from scanner.looks import Look
 from scanner.outcome import Flag, Outcome, Stage, Verdict

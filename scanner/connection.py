@@ -22,6 +22,7 @@ import trio
 from OpenSSL import SSL
 
 from scanner.dialogue import Dialogue, Done, End, LimitExceeded, NeedData, Send, Violation, WireEnded
+from scanner.hint import may_be
 from scanner.outcome import Outcome, Stage, Verdict
 from scanner.question import Answer, InjectCommand, Knock, Negotiate, OfferVersion
 from scanner.starttls import SPOKEN, InjectionTest

@@ -103,6 +103,7 @@ class Engine:
             while self._interviews or self._waiting:
                 await self._changed.wait()
             nursery.cancel_scope.cancel()
+        self._nursery = None  # a signal may come later still
         self._give_up()
 
     async def submit(self, endpoint: Endpoint) -> None:

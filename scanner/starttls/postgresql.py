@@ -42,8 +42,6 @@ class Postgresql(BinaryUpgrade):
         answer = yield from self.read_exactly(1)
         if answer == b"E":
             return self.result((yield from self._error()))
-        if answer == b"N" and self._buffer and hint_of(answer + self.trailing_data) is None:
-            raise Violation("reply before its command", answer + self.trailing_data)  # it waits for a StartupMessage now
         self.remember(answer.decode(), answer)
         self.advertised = answer == b"S"
         return self.result(Verdict.OK if self.advertised else Verdict.NOT_OFFERED)

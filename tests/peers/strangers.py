@@ -4,9 +4,10 @@ From what the servers named say; for a protocol in which the server begins, of w
 in the transcripts will do.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.peers.memory import Turn
+from tests.peers.memory import Act, Turn
 from tests.peers.tls_server import Closed, TlsServer
 
 
@@ -113,6 +114,12 @@ def tls() -> list[Turn]:
 def closes_with_alert() -> list[Turn]:
     """TLS that says unexpected_message to what is none."""
     return [Turn(0.1, _Alerting())]
+
+
+def impatient(end: Act) -> Callable[[], list[Turn]]:
+    """TLS that has no patience with who does not begin: it ends the first connection so, and serves a ClientHello."""
+    conversations = iter([[Turn(0.5, end)]])
+    return lambda: next(conversations, tls())
 
 
 def echo() -> list[Turn]:

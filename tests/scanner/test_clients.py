@@ -246,6 +246,16 @@ CASES: dict[str, Case] = {
     "the session breaks at once": Case(
         "imap", GOOD, "refused unknown unknown fails", lists(required=True), Inside(None, Verdict.RESET)
     ),
+    "turned away inside": Case(
+        "imap", GOOD, "refused unknown unknown fails", lists(required=True), Inside(None, Verdict.RATE_LIMITED, "BYE")
+    ),
+    "turned away inside, behind a list": Case(
+        "submission",
+        GOOD,
+        "refused unknown unknown fails",
+        "smtp-rfc3207",
+        replace(LOGIN_INSIDE, stopped=Verdict.UNAVAILABLE, code="421"),
+    ),
     "the session tells nothing": Case("ftp", GOOD, "unknown secure secure fails", lists(), Inside(None)),
     "TLS 1.0 and nothing newer": Case(
         "imap",

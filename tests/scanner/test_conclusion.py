@@ -406,7 +406,7 @@ def test_a_go_ahead_that_was_our_own_words() -> None:
 )
 def test_a_knock(verdict: Verdict, heard: Came, hint: str | None) -> None:
     """What answers a ClientHello, where plaintext was met with FIN or RST, is another than the service."""
-    made = held({TLS12: turned_away(verdict)}, "smtp")
+    made = held({TLS12: turned_away(verdict)}, "imap")
     made.knock = answer(Knock(), heard, upgraded=False)
     conclusion = conclude(made)
     assert conclusion.starttls is not None
@@ -414,6 +414,16 @@ def test_a_knock(verdict: Verdict, heard: Came, hint: str | None) -> None:
     assert conclusion.starttls.hint == hint
     assert conclusion.status == (Status.MISMATCH if hint else Status.INCONCLUSIVE)
     assert conclusion.versions is None  # of the service, nothing is known
+
+
+@pytest.mark.parametrize("service", ["smtp", "ftp", "nntp"])
+def test_a_knock_that_is_greeted(service: str) -> None:
+    """Who closes once, and then greets as the service may, is no other."""
+    made = held({TLS12: turned_away(Verdict.RESET)}, service)
+    made.knock = answer(Knock(), PLAINTEXT, upgraded=False)
+    conclusion = conclude(made)
+    assert conclusion.starttls is not None
+    assert (conclusion.starttls.verdict, conclusion.starttls.hint) == (Verdict.RESET, None)
 
 
 def test_what_was_said_in_place_of_tls() -> None:

@@ -1,5 +1,7 @@
 """Which questions are asked, given the answers so far."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -105,14 +107,16 @@ SILENT_ENDS = [turned_away(verdict, text=text) for verdict in (Verdict.CLOSED, V
 
 @pytest.mark.parametrize("came", SILENT_ENDS)
 @pytest.mark.parametrize("service", STARTTLS.values(), ids=STARTTLS)
-def test_who_closes_in_silence_is_knocked_at(service: Service, came: Came) -> None:
-    """Where the client begins, a server of TLS closes like this; that costs one connection more, once."""
+@pytest.mark.parametrize("stage", [Stage.GREETING, Stage.CAPABILITIES])
+def test_who_closes_in_silence_is_knocked_at(service: Service, came: StartTls, stage: Stage) -> None:
+    """Where the client begins, or a greeting was due, a server of TLS closes so: one connection more tells, once."""
+    came = replace(came, stage=stage)
     made = interview(service.name)
     client_begins = service.protocol not in ("smtp", "lmtp", "imap", "pop3", "sieve", "ftp", "nntp", "mysql", "telnet")
-    silent = isinstance(came, StartTls) and came.text is None
+    silent = came.text is None and (client_begins or stage is Stage.GREETING)
     (first,) = made.begin()
     questions = made.take(answer(first, came, upgraded=True))
-    assert questions == ([Knock()] if client_begins and silent else [])
+    assert questions == ([Knock()] if silent else [])
     assert made.over == (not questions)
     for question in questions:
         assert made.take(answer(question, CLOSED, upgraded=False)) == []

@@ -1,6 +1,7 @@
 """The schema of the output: what the recorder makes keeps to it, and what breaks the contract does not."""
 
 import json
+import re
 from collections.abc import Callable
 from copy import deepcopy
 from enum import StrEnum
@@ -213,6 +214,14 @@ RECORDS: dict[str, tuple[Status, Callable[[], Record]]] = {
             tried(negotiated(), inside=Inside(Capabilities(("IMAP4rev2", "AUTH=PLAIN"), ("PLAIN",), False))),
         ),
     ),
+    "turned away inside": (
+        Status.TLS,
+        lambda: record_of(
+            "submissions",
+            offered(Version.TLS1_2, TLS1_2),
+            tried(negotiated(), inside=Inside(None, Verdict.RATE_LIMITED, "421", "421 too many")),
+        ),
+    ),
     "sslv2 without a cipher": (
         Status.TLS,
         lambda: record_of(
@@ -337,6 +346,32 @@ def test_what_is_recorded_keeps_to_the_schema(name: str) -> None:
     record = make()
     validate(record)
     assert record["status"] == status
+
+
+def documented() -> list[Record]:
+    """Every record in docs/records.md: the JSON values of its blocks, with line breaks added."""
+    text = (Path(__file__).parents[2] / "docs" / "records.md").read_text("utf-8")
+    decoder, records = json.JSONDecoder(), list[Record]()
+    for block in re.findall(r"^```json\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+        rest = block.strip()
+        while rest:
+            record, end = decoder.raw_decode(rest)
+            records.append(record)
+            rest = rest[end:].lstrip()
+    return records
+
+
+def test_the_documentation_keeps_to_the_schema() -> None:
+    """What docs/records.md shows is what a reader of the output gets, and it shows each kind."""
+    records = documented()
+    assert {(record["type"], record.get("event")) for record in records} == {
+        ("endpoint", None),
+        ("rejected", None),
+        ("run", "start"),
+        ("run", "end"),
+    }
+    for record in records:
+        validate(record)
 
 
 @pytest.mark.parametrize(

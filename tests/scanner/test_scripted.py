@@ -60,6 +60,11 @@ def no_starttls(verdict: str, stage: str, cause: str | None, status: str = "inco
     return {"status": status, "starttls": starttls, "versions": None, "tls": None, "connections": 1, "flags": []}
 
 
+def no_greeting(verdict: str, cause: str) -> Expected:
+    """What is said where the connection ends before a greeting: on another one, a ClientHello was tried."""
+    return no_starttls(verdict, "greeting", cause) | {"connections": 2}
+
+
 def no_tls(cause: str, evidence: tuple[str, str], connections: int, **more: object) -> Expected:
     """What is said where the go-ahead is a lie. The second chance is for TLS 1.3's hello or the handshake."""
     starttls = {
@@ -349,11 +354,11 @@ CASES: dict[str, Case] = {
         no_starttls("not_offered", "capabilities", None, "no_tls", advertised=False, required=False)
         | {"clients": NO_WAY_IN | {"none": "plaintext", "starttls_if_available": "plaintext"}},
     ),
-    "RST for a greeting": Case("smtp", resets("greeting"), no_starttls("reset", "greeting", "reset"), heard=b""),
+    "RST for a greeting": Case("smtp", resets("greeting"), no_greeting("reset", "reset"), heard=b""),
     "RST for capabilities": Case("smtp", resets("capabilities"), no_starttls("reset", "capabilities", "reset")),
     "RST for a reply": Case("smtp", resets("reply"), no_starttls("reset", "reply", "reset")),
     "RST for TLS": Case("smtp", resets("hello"), no_tls("reset", ("unknown", "reset"), QUESTIONS)),
-    "FIN for a greeting": Case("smtp", closes("greeting"), no_starttls("closed", "greeting", "eof"), heard=b""),
+    "FIN for a greeting": Case("smtp", closes("greeting"), no_greeting("closed", "eof"), heard=b""),
     "FIN for capabilities": Case("smtp", closes("capabilities"), no_starttls("closed", "capabilities", "eof")),
     "FIN for a reply": Case("smtp", closes("reply"), no_starttls("closed", "reply", "eof")),
     "FIN for TLS": Case("smtp", closes("hello"), no_tls("closed", ("unknown", "closed"), QUESTIONS)),

@@ -9,8 +9,8 @@ import pytest
 
 from scanner.starttls import SPOKEN
 from targets.services import SERVICES, Mode, Protocol, Service
-from tests.peers.memory import Peer, Turn
-from tests.peers.strangers import STRANGERS, Stranger, closes_with_alert, echo, tls, xmpp_error
+from tests.peers.memory import FIN, RST, Act, Peer, Turn
+from tests.peers.strangers import STRANGERS, Stranger, closes_with_alert, echo, impatient, tls, xmpp_error
 from tests.scanner.recorded import Behaviour, honest, interviewed
 
 ALL = pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
@@ -73,6 +73,15 @@ async def test_tls_where_plaintext_is_due(
     for service in SERVICES.values():
         if service.protocol == protocol and service.mode is Mode.STARTTLS:
             assert await meeting(service, server) == ("protocol_mismatch", "tls", True, "mismatch")
+
+
+@pytest.mark.parametrize("end", [FIN, RST])
+@pytest.mark.parametrize("protocol", [name for name, spoken in SPOKEN.items() if not spoken.client_begins])
+async def test_tls_that_waits_no_longer_for_its_client(autojump_clock: object, protocol: str, end: Act) -> None:
+    """Where a greeting is due, a server of TLS may end the connection before we give up waiting for one."""
+    for service in SERVICES.values():
+        if service.protocol == protocol and service.mode is Mode.STARTTLS:
+            assert await meeting(service, impatient(end)) == ("protocol_mismatch", "tls", True, "mismatch")
 
 
 @pytest.mark.parametrize(
