@@ -17,6 +17,8 @@ from benchmarks.fleet import Fleet
 
 ROOT = Path(__file__).parents[1]
 MICRO = 1_000_000
+# What the SMTP server of the fleet speaks.
+VERSIONS = {"SSLv2": "no", "SSLv3": "no", "TLSv1.0": "no", "TLSv1.1": "no", "TLSv1.2": "yes", "TLSv1.3": "yes"}
 PEAKS = 3  # how often the growth of memory is measured: the allocator adds some per cent of chance
 
 Record = dict[str, Any]
@@ -54,11 +56,12 @@ class Costs:
         self.seconds = seconds
 
     def measure(self) -> list[Figure]:
-        """The four costs in µs, and the three ratios with their aims."""
+        """The five costs in µs, and the four ratios with their aims."""
         cases: dict[str, tuple[Work, int, Callable[[Record], bool]]] = {
             "raw version": (self._work("127.16.0.0/18", "tls1.3"), 2**14, _speaks("TLSv1.3")),
             "full handshake": (self._work("127.17.0.0/20", None), 2**12, _completed),
             "endpoint": (self._work("127.18.0.0/21", "all"), 2**11, _whole),
+            "STARTTLS endpoint": (self._starttls("127.19.0.0/21"), 2**11, _upgraded),
         }
         values: dict[str, list[float]] = {"openssl s_time": [], **{name: [] for name in cases}}
         failures = dict.fromkeys(values, 0)
@@ -79,10 +82,14 @@ class Costs:
             costs["raw version"].over(measure, "raw version / s_time", 0.25),
             costs["full handshake"].over(measure, "full handshake / s_time", 1.3),
             costs["endpoint"].over(measure, "endpoint / s_time", 2.8),
+            costs["STARTTLS endpoint"].over(costs["endpoint"], "STARTTLS endpoint / endpoint", 1.8),
         ]
 
     def _work(self, network: str, versions: str | None) -> Work:
         return Work(network, self.fleet.tls, self.output, versions, handshake=versions in (None, "all"))
+
+    def _starttls(self, network: str) -> Work:
+        return Work(network, self.fleet.smtp, self.output, "all", handshake=True, service="smtp")
 
     def _endpoints(self) -> list[Record]:
         with Path(self.output).open("rb") as lines:
@@ -136,3 +143,12 @@ def _completed(record: Record) -> bool:
 
 def _whole(record: Record) -> bool:
     return _completed(record) and all(_speaks(version)(record) for version in ("TLSv1.2", "TLSv1.3"))
+
+
+def _upgraded(record: Record) -> bool:
+    """Seven dialogues up to TLS, and the one inside it."""
+    if not _whole(record) or record["status"] != "tls" or record["starttls"]["verdict"] != "ok":
+        return False
+    inside = record["starttls"]["inside"]
+    spoken = {version: entry["verdict"] for version, entry in record["versions"].items()}
+    return bool(inside) and inside["auth"] == ["PLAIN", "LOGIN"] and spoken == VERSIONS and record["connections"] == 7

@@ -19,6 +19,7 @@ from scanner.connection import Timeouts
 from scanner.limits import Limits
 from scanner.run import Run
 from scanner.tls.names import versions_named
+from scanner.trust_store import system_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Work:
     endpoints: int = 2_000  # in flight
     connections: int = 500
     stop_after_s: float | None = None  # for scans of servers that never answer
+    service: str = "tls"
 
 
 def main() -> None:
@@ -44,16 +46,17 @@ def main() -> None:
 def measure(work: Work) -> dict[str, Any]:
     """CPU seconds of the run alone, without the start of Python; and the peak of memory, in bytes."""
     config = Config(
-        targets=tuple(f"tls://{network}:{work.port}" for network in work.networks.split()),
+        targets=tuple(f"{work.service}://{network}:{work.port}" for network in work.networks.split()),
         versions=versions_named(work.versions) if work.versions else (),
         handshake=work.handshake,
         allow=(ip_network("127.0.0.0/8"),),
         limits=Limits(work.endpoints, work.connections, rate=0, per_address=0, per_address_rate=0),
-        timeouts=Timeouts(connect_s=60, tls_s=60),
+        timeouts=Timeouts(connect_s=60, greeting_s=60, reply_s=60, tls_s=60),
+        retries=0,  # a sample that fails has failed
         progress=False,
     )
     descriptor = os.open(work.output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    run = Run(config, descriptor)
+    run = Run(config, descriptor, system_store())
     before = resource.getrusage(resource.RUSAGE_SELF)
     trio.run(_scan, run, work.stop_after_s)
     after = resource.getrusage(resource.RUSAGE_SELF)

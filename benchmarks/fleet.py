@@ -1,4 +1,5 @@
-"""The servers that are scanned, on loopback: nginx where it is installed, else `openssl s_server`; and one that stalls.
+"""The servers that are scanned, on loopback: nginx where it is installed, else `openssl s_server`; one
+that has STARTTLS, one that keeps silent, and one that stalls.
 
 They run on the last core where there are several, so that they do not take the client's.
 """
@@ -46,6 +47,7 @@ class Fleet:
     tls: int  # TLS 1.2 and 1.3, ECDSA P-256, X25519
     silent: int  # accepts, and says nothing
     stalled: int  # sends a ServerHello, and nothing more
+    smtp: int  # STARTTLS, and behind it the same TLS
     server: str  # what the first one is
 
 
@@ -55,12 +57,14 @@ def fleet() -> Iterator[Fleet]:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tlsweep-bench-")))
         _write_certificate(directory)
-        tls, silent, stalled = free_ports(3)
+        tls, silent, stalled, smtp = free_ports(4)
         server, command = _tls_server(directory, tls)
         stack.enter_context(_running(command, tls))
         holder = [sys.executable, "-m", "benchmarks.holder", str(silent), str(stalled), str(directory)]
         stack.enter_context(_running(holder, stalled))
-        yield Fleet(tls, silent, stalled, server)
+        mail = [sys.executable, "-m", "benchmarks.smtp_server", str(smtp), str(directory)]
+        stack.enter_context(_running(mail, smtp))
+        yield Fleet(tls, silent, stalled, smtp, server)
 
 
 def server_core() -> set[int]:
