@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+FUZZER := $(VENV)/.fuzzer
+TIME   ?= 300
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format live live-full bench bench-peers lock clean
+.PHONY: help setup demo test fuzz check format live live-full bench bench-peers lock clean
 
 help:  ## List the verbs
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -23,6 +25,12 @@ demo: setup  ## Start a fleet of real TLS and STARTTLS servers on loopback and s
 test: setup  ## Run every test that needs nothing but Python (under two minutes)
 	$(BIN)/python -m pytest
 
+fuzz: setup $(FUZZER)  ## Fuzz every dialogue and parser for TIME=300 seconds; what breaks becomes a test
+	$(BIN)/python -m tests.fuzz --time $(TIME)
+$(FUZZER): $(STAMP) tests/fuzz/requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/fuzz/requirements.lock
+	@touch $@
+
 check: setup  ## Format check, lint and mypy --strict
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -36,9 +44,9 @@ live: setup  ## Scan real servers from Debian's packages (installs them; needs r
 	tests/live/install
 	$(BIN)/python -m pytest tests/live --override-ini addopts="-q --strict-markers --import-mode=importlib"
 
-live-full: live  ## The same, and then vsftpd, slapd, Prosody and InspIRCd
+live-full: live  ## The same, and then real servers of every protocol that Debian has one for
 	tests/live_full/install
-	$(BIN)/python -m pytest tests/live_full --override-ini addopts="-q --strict-markers --import-mode=importlib"
+	$(BIN)/python -m pytest tests/live_full --timeout 300 --override-ini addopts="-q --strict-markers --import-mode=importlib"
 
 bench: setup  ## Measure client CPU and memory against a yardstick of the same run
 	$(BIN)/python -m benchmarks
@@ -48,9 +56,11 @@ bench-peers:  ## Install sslscan and sslyze for the benchmark's table (sslyze in
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check 'sslyze>=6.3,<7'
 	command -v sslscan >/dev/null || { apt-get update -qq && apt-get install -y -qq sslscan >/dev/null; }
 
-lock:  ## Renew requirements.lock from the ranges in pyproject.toml (needs uv)
+lock:  ## Renew the lock files from the ranges in pyproject.toml (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-header --quiet --upgrade -o requirements.lock
+	uv pip compile --group fuzz --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-header --quiet --upgrade -o tests/fuzz/requirements.lock
 
 clean:  ## Remove what make made
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis demo.jsonl
