@@ -23,7 +23,7 @@ demo: setup  ## Start a fleet of real TLS and STARTTLS servers on loopback and s
 	$(BIN)/python -m tests.demo
 
 test: setup  ## Run every test that needs nothing but Python (under two minutes)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 fuzz: setup $(FUZZER)  ## Fuzz every dialogue and parser for TIME=300 seconds; what breaks becomes a test
 	$(BIN)/python -m tests.fuzz --time $(TIME)

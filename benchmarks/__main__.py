@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.cases import Costs, memory
+from benchmarks.cases import Costs, certificates, memory
 from benchmarks.figure import Figure
 from benchmarks.fleet import fleet
 from benchmarks.peers import Peer, peers
@@ -30,6 +30,7 @@ def main(
     with tempfile.TemporaryDirectory(prefix="tlsweep-bench-") as directory, fleet() as servers:
         figures = Costs(servers, Path(directory), repetitions, seconds).measure()
         figures += memory(servers, Path(directory))
+        figures += certificates(servers, Path(directory))
         others = peers(servers)
         server = servers.server
     _print(figures, others)

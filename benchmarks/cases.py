@@ -13,12 +13,14 @@ from typing import Any
 
 from benchmarks.client import Work
 from benchmarks.figure import Figure
-from benchmarks.fleet import Fleet
+from benchmarks.fleet import SHARED, Fleet
 
 ROOT = Path(__file__).parents[1]
 MICRO = 1_000_000
 # What the SMTP server of the fleet speaks.
 VERSIONS = {"SSLv2": "no", "SSLv3": "no", "TLSv1.0": "no", "TLSv1.1": "no", "TLSv1.2": "yes", "TLSv1.3": "yes"}
+SHARING = "127.52.0.0/20 127.52.16.0/23 127.52.18.0/24 127.52.19.0/25 127.52.19.128/29"
+SHARING_ENDPOINTS = 5_000
 PEAKS = 3  # how often the growth of memory is measured: the allocator adds some per cent of chance
 
 Record = dict[str, Any]
@@ -118,6 +120,31 @@ def memory(fleet: Fleet, directory: Path) -> list[Figure]:
         Figure("endpoint in a handshake", "KB", (shaken,), 90),
         _growth(fleet, output),
     ]
+
+
+def certificates(fleet: Fleet, directory: Path) -> list[Figure]:
+    """How often certificates are parsed, and chains verified, for 5,000 endpoints that share 20; and are written."""
+    output, stored = directory / "records.jsonl", directory / "certificates.jsonl"
+    work = Work(SHARING, fleet.shared, str(output), None, handshake=True, service="smtp", certificates=str(stored))
+    result = run_client(work)
+    with output.open("rb") as lines:
+        good = sum(map(_shares, map(json.loads, lines)))
+    counts = {"parsed": result["parsed"], "verified": result["verified"], "written": _lines_of(stored)}
+    name = f"certificates, {SHARED} on {SHARING_ENDPOINTS:,} endpoints, "
+    failures = SHARING_ENDPOINTS - good
+    return [
+        Figure(name + what, "times", (float(count),), SHARED, failures, SHARING_ENDPOINTS)
+        for what, count in counts.items()
+    ]
+
+
+def _lines_of(path: Path) -> int:
+    with path.open("rb") as lines:
+        return sum(1 for _ in lines)
+
+
+def _shares(record: Record) -> bool:
+    return record["type"] == "endpoint" and bool(record["certificate"]) and record["certificate"]["parse_error"] is None
 
 
 def _growth(fleet: Fleet, output: str) -> Figure:

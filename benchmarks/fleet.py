@@ -40,6 +40,9 @@ http {{
 """
 
 
+SHARED = 20  # certificates of the provider's fleet
+
+
 @dataclass(frozen=True, slots=True)
 class Fleet:
     """Where the servers listen, each on every loopback address."""
@@ -48,6 +51,7 @@ class Fleet:
     silent: int  # accepts, and says nothing
     stalled: int  # sends a ServerHello, and nothing more
     smtp: int  # STARTTLS, and behind it the same TLS
+    shared: int  # the same, with SHARED certificates in turn
     server: str  # what the first one is
 
 
@@ -57,14 +61,18 @@ def fleet() -> Iterator[Fleet]:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tlsweep-bench-")))
         _write_certificate(directory)
-        tls, silent, stalled, smtp = free_ports(4)
+        (directory / "shared").mkdir()
+        _write_shared(directory / "shared")
+        tls, silent, stalled, smtp, shared = free_ports(5)
         server, command = _tls_server(directory, tls)
         stack.enter_context(_running(command, tls))
         holder = [sys.executable, "-m", "benchmarks.holder", str(silent), str(stalled), str(directory)]
         stack.enter_context(_running(holder, stalled))
         mail = [sys.executable, "-m", "benchmarks.smtp_server", str(smtp), str(directory)]
         stack.enter_context(_running(mail, smtp))
-        yield Fleet(tls, silent, stalled, smtp, server)
+        many = [sys.executable, "-m", "benchmarks.smtp_server", str(shared), str(directory / "shared")]
+        stack.enter_context(_running(many, shared))
+        yield Fleet(tls, silent, stalled, smtp, shared, server)
 
 
 def server_core() -> set[int]:
@@ -88,6 +96,15 @@ def _write_certificate(directory: Path) -> None:
     leaf.private_key_pem.write_to_path(str(directory / "key.pem"))
     for part in leaf.cert_chain_pems:
         part.write_to_path(str(directory / "chain.pem"), append=True)
+
+
+def _write_shared(directory: Path) -> None:
+    """Leaves of one authority, each sent alone."""
+    root = trustme.CA(key_type=trustme.KeyType.ECDSA)
+    for number in range(SHARED):
+        leaf = root.issue_cert(f"mx{number}.bench.example", key_type=trustme.KeyType.ECDSA)
+        leaf.private_key_pem.write_to_path(str(directory / f"key{number}.pem"))
+        leaf.cert_chain_pems[0].write_to_path(str(directory / f"chain{number}.pem"))
 
 
 def _tls_server(directory: Path, port: int) -> tuple[str, list[str]]:

@@ -1,12 +1,14 @@
 """An SMTP server with STARTTLS on every loopback address, that costs less than the client that it keeps busy.
 
-One thread, epoll and TLS over memory, with the settings of the server that speaks TLS at once. Mail it does not take.
+Of several certificates, each address has one. One thread, epoll and TLS over memory, with the settings of the server
+that speaks TLS at once. Mail it does not take.
 """
 
 import select
 import socket
 import ssl
 import sys
+from ipaddress import ip_address
 from pathlib import Path
 
 RECEIVE_BYTES = 16_384
@@ -22,13 +24,19 @@ INSIDE = BEFORE.replace(b"250-STARTTLS\r\n", b"250-AUTH PLAIN LOGIN\r\n")
 def main() -> None:
     """`python -m benchmarks.smtp_server PORT CERTIFICATE_DIRECTORY`"""
     port, directory = int(sys.argv[1]), Path(sys.argv[2])
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(directory / "chain.pem", directory / "key.pem")
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ecdh_curve("X25519")
+    contexts = [context_of(chain) for chain in sorted(directory.glob("chain*.pem"))]
     with socket.create_server(("0.0.0.0", port), backlog=BACKLOG) as listener:
         listener.setblocking(False)
-        Server(listener, context).serve()
+        Server(listener, contexts).serve()
+
+
+def context_of(chain: Path) -> ssl.SSLContext:
+    """The settings, with one certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, chain.with_name(chain.name.replace("chain", "key")))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ecdh_curve("X25519")
+    return context
 
 
 class Session:
@@ -79,9 +87,9 @@ class Session:
 class Server:
     """All connections at once."""
 
-    def __init__(self, listener: socket.socket, context: ssl.SSLContext) -> None:
+    def __init__(self, listener: socket.socket, contexts: list[ssl.SSLContext]) -> None:
         self._listener = listener
-        self._context = context
+        self._contexts = contexts
         self._poll = select.epoll()
         self._sessions: dict[int, tuple[socket.socket, Session]] = {}
 
@@ -102,9 +110,14 @@ class Server:
             except OSError:  # there are no more, or this one has gone already
                 return
             client.setblocking(False)
-            self._sessions[client.fileno()] = client, Session(self._context)
+            self._sessions[client.fileno()] = client, Session(self._context_for(client))
             self._poll.register(client, select.EPOLLIN)
             client.send(GREETING)
+
+    def _context_for(self, client: socket.socket) -> ssl.SSLContext:
+        """One by the address that was asked for."""
+        address = int(ip_address(client.getsockname()[0]))
+        return self._contexts[address % len(self._contexts)]
 
     def _hear(self, client: socket.socket, session: Session) -> None:
         try:

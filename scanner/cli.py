@@ -24,7 +24,9 @@ from scanner.connection import Timeouts
 from scanner.findings import FINDINGS
 from scanner.limits import Limits
 from scanner.looks import RETRIES
+from scanner.probes import PROBES
 from scanner.progress import is_terminal
+from scanner.question import Wanted
 from scanner.run import ExitCode, Run
 from scanner.tls.names import Version, versions_named
 from scanner.trust import TrustStore
@@ -44,7 +46,7 @@ app = typer.Typer(
 )
 
 _LIMITS, _TIMEOUTS = Limits(), Timeouts()
-_WHAT, _SAFETY = "What to ask", "Safety and conduct"
+_WHAT, _FURTHER, _SAFETY = "What to ask", "Further questions", "Safety and conduct"
 _PACE, _PATIENCE = "Pace (0 is no limit)", "Patience"
 _DNS_PORT = 53
 
@@ -86,6 +88,11 @@ def _services(text: str) -> tuple[Service, ...]:
         return services_named(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def _requested(**asked: bool) -> tuple[str, ...]:
+    """The probes that are wanted, in the order of asking."""
+    return tuple(name for name in PROBES if asked[name])
 
 
 def _versions(text: str) -> tuple[Version, ...]:
@@ -157,8 +164,8 @@ def scan(
             "--input",
             "-i",
             metavar="FILE|-",
-            help="Targets, one a line, or CSV with the header host,address,port,service. Repeatable; - is standard"
-            " input, and is scanned as it comes.",
+            help="Targets, one a line, or CSV with a header: host, address, port, service, in any order, without the"
+            " spaces. Repeatable; - is standard input, and is scanned as it comes.",
             show_default=False,
         ),
     ] = None,
@@ -167,7 +174,8 @@ def scan(
         str,
         typer.Option(
             metavar="LIST",
-            help="What to ask where the target does not say it: names and groups of [b]tlsweep services[/b].",
+            help="What to ask where the target does not say it: services (see [b]tlsweep services[/b]), or their"
+            " groups mail, directory, chat, database, all.",
             rich_help_panel=_WHAT,
             autocompletion=_complete_services,
         ),
@@ -181,9 +189,28 @@ def scan(
             autocompletion=_complete_versions,
         ),
     ] = "all",
+    economical: Annotated[
+        bool,
+        typer.Option(
+            "--economical",
+            help="Decide all versions by the least connections, 4 instead of 7 where TLS 1.2 and 1.3 are spoken: one"
+            " answer tells of several versions, and the handshake stands for TLS 1.3.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = False,
     der: Annotated[
         bool, typer.Option("--der", help="Keep every certificate in base64 (DER).", rich_help_panel=_WHAT)
     ] = False,
+    certificates: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write every distinct certificate of all chains to this file, once: a JSON line with all that it says"
+            " and itself in base64 (DER). Endpoint records refer to it by its SHA-256.",
+            rich_help_panel=_WHAT,
+            show_default=False,
+        ),
+    ] = None,
     trust: Annotated[
         Path | None,
         typer.Option(
@@ -193,6 +220,24 @@ def scan(
             show_default=False,
         ),
     ] = None,
+    groups: Annotated[bool, typer.Option("--groups", help=PROBES["groups"].help, rich_help_panel=_FURTHER)] = False,
+    ciphers: Annotated[bool, typer.Option("--ciphers", help=PROBES["ciphers"].help, rich_help_panel=_FURTHER)] = False,
+    alpn: Annotated[bool, typer.Option("--alpn", help=PROBES["alpn"].help, rich_help_panel=_FURTHER)] = False,
+    resumption: Annotated[
+        bool, typer.Option("--resumption", help=PROBES["resumption"].help, rich_help_panel=_FURTHER)
+    ] = False,
+    fallback_scsv: Annotated[
+        bool, typer.Option("--fallback-scsv", help=PROBES["fallback_scsv"].help, rich_help_panel=_FURTHER)
+    ] = False,
+    renegotiation: Annotated[
+        bool, typer.Option("--renegotiation", help=PROBES["renegotiation"].help, rich_help_panel=_FURTHER)
+    ] = False,
+    compression: Annotated[
+        bool, typer.Option("--compression", help=PROBES["compression"].help, rich_help_panel=_FURTHER)
+    ] = False,
+    fingerprint: Annotated[
+        bool, typer.Option("--fingerprint", help=PROBES["fingerprints"].help, rich_help_panel=_FURTHER)
+    ] = False,
     test_injection: Annotated[
         bool,
         typer.Option(
@@ -265,8 +310,8 @@ def scan(
         typer.Option(
             min=0,
             metavar="N",
-            help="Endpoints that wait for a later look. Beyond it an endpoint is not looked at again: it is recorded at"
-            " once, flagged deferred_dropped.",
+            help="Endpoints that may wait for a later look; 0 for as many as there are. Beyond it an endpoint is not"
+            " looked at again: it is recorded at once, flagged deferred_dropped.",
             rich_help_panel=_PACE,
         ),
     ] = _LIMITS.deferred,
@@ -340,8 +385,23 @@ def scan(
         targets=tuple(targets or ()),
         inputs=tuple(inputs or ()),
         output=output,
+        certificates=certificates,
         services=_services(services),
-        versions=_versions(versions),
+        wanted=Wanted(
+            _versions(versions),
+            test_injection=test_injection,
+            probes=_requested(
+                groups=groups,
+                ciphers=ciphers,
+                alpn=alpn,
+                resumption=resumption,
+                fallback_scsv=fallback_scsv,
+                renegotiation=renegotiation,
+                compression=compression,
+                fingerprints=fingerprint,
+            ),
+            economical=economical,
+        ),
         allow=tuple(map(_network, allow or ())),
         exclude=tuple(map(str, exclude or ())),
         block=tuple(network for path in exclude or () for network in _block_list(path)),
@@ -352,20 +412,25 @@ def scan(
         hello_name=hello_name,
         trust=str(trust) if trust is not None else None,
         der=der,
-        test_injection=test_injection,
         progress=progress,
     )
     _check_inputs(config)
+    _check_outputs(config)
     raise typer.Exit(_scan(config))
 
 
 def _scan(config: Config) -> ExitCode:
     trust = _trust_store(config.trust)
+    certificates = _open_file(config.certificates) if config.certificates is not None else None
     descriptor = _open_output(config.output)
-    run = Run(config, descriptor, trust)
+    if certificates is not None:  # now that both can be written
+        _empty(certificates)
+    if config.output != STDOUT:
+        _empty(descriptor)
+    run = Run(config, descriptor, trust, certificates)
     code = anyio.run(run.scan, backend="trio")
     if config.progress and is_terminal():
-        Console(stderr=True).print(run.summary.table())
+        Console(stderr=True).print(run.summary.tables())
     return code
 
 
@@ -385,9 +450,31 @@ def _check_inputs(config: Config) -> None:
         check_readable(config.inputs)
     except InputError as error:
         _refuse(str(error))
+
+
+def _check_outputs(config: Config) -> None:
+    """Refuse to overwrite what is read, or to write two things to one place."""
     for path in filter(None, (*config.inputs, *config.exclude, config.trust)):
         if path != STDIN and config.output != STDOUT and _are_the_same(path, config.output):
             _refuse(f"{config.output}: the output would overwrite {path}")
+        if path != STDIN and config.certificates is not None and _are_the_same(path, config.certificates):
+            _refuse(f"{config.certificates}: the certificates would overwrite {path}")
+    if config.certificates == STDOUT:
+        _refuse("--certificates needs a file: standard output is for the records")
+    if config.certificates is not None and _is_the_output(config.certificates, config.output):
+        _refuse(f"{config.certificates}: the certificates and the records need a file each")
+
+
+def _is_the_output(path: str, output: str) -> bool:
+    """Is it the same file, or the same pipe? A device, such as /dev/null, may be named twice."""
+    if output != STDOUT and os.path.realpath(path) == os.path.realpath(output):
+        return not os.path.exists(path) or not stat.S_ISCHR(os.stat(path).st_mode)
+    if not os.path.exists(path) or (output != STDOUT and not os.path.exists(output)):
+        return False
+    if output == STDOUT and sys.stdout is None:
+        return False
+    ours, theirs = os.stat(path), os.fstat(sys.stdout.fileno()) if output == STDOUT else os.stat(output)
+    return os.path.samestat(ours, theirs) and not stat.S_ISCHR(ours.st_mode)
 
 
 def _are_the_same(path: str, output: str) -> bool:
@@ -421,10 +508,20 @@ def _open_output(path: str) -> int:
         if sys.stdout is None:
             _refuse("standard output is closed; name a file with --output")
         return sys.stdout.fileno()
+    return _open_file(path)
+
+
+def _open_file(path: str) -> int:
+    """For writing; what is in it stays until `_empty`."""
     try:
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         _refuse(f"{path}: {error.strerror}")
+
+
+def _empty(descriptor: int) -> None:
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.ftruncate(descriptor, 0)
 
 
 def _refuse(why: str) -> NoReturn:

@@ -39,10 +39,10 @@ the go-ahead and no TLS has no way back to plaintext on that connection, and sho
     anything else                                 unknown
 
 "Anything else" is a handshake that was not made, that the wire ended, or that is beyond our library; one without a
-certificate, which only we agree to; a certificate that nobody could judge, as under an address without a name; and a
-session that broke before anything was said in it (as in TLS 1.3 where a server demands a client's certificate), or in
-which the server turned us away. An old version counts as encrypted: that programs of today refuse it is told by
-`versions`, and by `no-tls1.2-or-later`.
+certificate, which only we agree to; a certificate that nobody could judge, as under an address without a name; a server
+that demands a certificate of the client's, as other programs may have one; and a session that broke before anything was
+said in it, or in which the server turned us away. An old version counts as encrypted: that programs of today refuse it
+is told by `versions`, and by `no-tls1.2-or-later`.
 
 `[clear]`, by what is announced before TLS. No login is ever tried:
 
@@ -68,6 +68,7 @@ from scanner.hint import may_be
 from scanner.outcome import Verdict
 from scanner.question import Answer
 from scanner.starttls.result import Capabilities, StartTls
+from scanner.tls.flight import ClientCertificate
 from scanner.trust import Verified
 from targets.services import Mode, Protocol, Service
 
@@ -150,7 +151,7 @@ def _of_starttls_port(
 ) -> Clients:
     if conclusion.status is Status.UNREACHABLE and result.cause == "refused":
         return _NO_WAY_IN
-    if result.verdict is Verdict.PROTOCOL_MISMATCH and result.hint and not protocol.startswith(result.hint):
+    if result.verdict is Verdict.PROTOCOL_MISMATCH and result.hint and result.hint != protocol:
         ssl_tls = Gets.UNKNOWN if result.hint == "tls" else Gets.FAILS
         return Clients(Gets.FAILS, Gets.FAILS, Gets.FAILS, ssl_tls)
     ssl_tls = Gets.FAILS if result.code is not None else Gets.UNKNOWN  # it answered in plaintext
@@ -169,6 +170,8 @@ def _session(negotiated: Answer | None, verified: Verified | None) -> Gets:
     """What a program gets that begins TLS in the right mode."""
     if negotiated is None or negotiated.handshake is None:
         return Gets.UNKNOWN
+    if negotiated.handshake.client_certificate is ClientCertificate.REQUIRED:
+        return Gets.UNKNOWN  # programs may have one
     if failure := negotiated.handshake.failure:
         return Gets.FAILS if failure.verdict is Verdict.HANDSHAKE_FAILED else Gets.UNKNOWN
     if negotiated.inside and negotiated.inside.stopped:
@@ -184,7 +187,7 @@ def _session(negotiated: Answer | None, verified: Verified | None) -> Gets:
 
 def _clear(protocol: Protocol, result: StartTls, inside: Capabilities | None) -> Gets:
     """What a program gets that does not begin TLS."""
-    if result.code == "PREAUTH":
+    if result.preauth:
         return Gets.PLAINTEXT  # it is logged in already
     if result.required:
         return Gets.REFUSED

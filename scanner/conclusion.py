@@ -3,23 +3,35 @@
 Pure. A busy server's refusal is no answer to the question, and what ended on our side is never the server's "no".
 """
 
-import re
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
 from scanner.dialogue import END_VERDICTS
 from scanner.hint import may_be
 from scanner.interview import Interview
+from scanner.ladder import is_grease_intolerant, stumbles
 from scanner.looks import Look
 from scanner.outcome import Flag, Outcome, Stage, Verdict
-from scanner.question import Answer
+from scanner.probes import PROBES
+from scanner.question import Answer, InjectCommand, Knock
 from scanner.starttls.injection import Injection, InjectionResult
 from scanner.starttls.result import StartTls
-from scanner.starttls.words import seconds_asked_for, speaks_of_too_many
+from scanner.starttls.words import busy_verdict, seconds_asked_for
 from scanner.tls.exchange import Evidence, HelloAnswer
 from scanner.tls.names import Version
 from scanner.tls.wire import starts_record
-from scanner.versions import Known, VersionVerdict, completed, negotiation, version_verdicts
+from scanner.versions import (
+    ENOUGH,
+    Known,
+    VersionVerdict,
+    completed,
+    large_hellos_refused,
+    negotiation,
+    took_large_hello,
+    tries_of,
+    version_verdicts,
+)
 from targets.services import Mode, Protocol
 
 FIRM_REFUSALS = {
@@ -54,24 +66,34 @@ class Conclusion:
     early: bytes
     look: Look | None  # the present one, None where it has no answer
     flags: set[Flag] = field(default_factory=set)
-    inconsistent: bool = False  # the go-ahead came on one connection, and a firm refusal on another
+    inconsistent: bool = False  # STARTTLS was offered, or agreed to, on one connection, and firmly refused on another
+    grease_intolerant: bool = False
+    large_hello_intolerant: bool = False
     injection: Injection | None = None
+    probes: dict[str, dict[str, Any]] = field(default_factory=dict)  # what came of each that was asked
 
 
 def conclude(interview: Interview) -> Conclusion:
     """The verdicts for all that was asked."""
     answers = interview.answers
-    versions, fell_silent = version_verdicts(interview.versions, answers)
+    wanted = interview.wanted
+    versions, fell_silent = version_verdicts(wanted.versions, answers, interview.kept, economical=wanted.economical)
     starttls = None
     if interview.endpoint.service.mode is Mode.STARTTLS and answers:
         starttls = _with_required(_with_knock(_starttls(answers), interview), answers)
         starttls = _with_told(starttls, interview.told)
+    said, offered = starttls, interview.offered
+    if starttls and _is_taken_back(starttls, offered):
+        starttls = _with_required(_starttls(offered), offered)
+    inconsistent = starttls is not None and (starttls is not said or _is_inconsistent([*answers, *offered]))
     early = next((answer.early for answer in answers if answer.early), interview.early)
     decisive = negotiation(answers) or (answers[0] if answers else None)
     error = _error_of(decisive) if decisive else None
-    status = Status.ERROR if interview.error else _status(interview, starttls, versions)
+    status = Status.ERROR if interview.error else _status(interview, starttls, versions, inconsistent=inconsistent)
     flags = _flags(answers, starttls, fell_silent) | _of_whitespace(interview.endpoint.service.protocol, early)
-    result = starttls or _implicit_result(status, error)
+    tries = tries_of(interview.wanted.versions, answers)
+    flags |= stumbles(tries, named=interview.endpoint.host is not None, shaken=took_large_hello(answers))
+    result = said or _implicit_result(status, error)
     return Conclusion(
         status=status,
         starttls=starttls,
@@ -80,8 +102,11 @@ def conclude(interview: Interview) -> Conclusion:
         early=early,
         look=_look(result, interview, throttled=Flag.THROTTLED in flags),
         flags=flags,
-        inconsistent=bool(starttls and starttls.go_ahead) and any(map(_refuses_starttls, answers)),
-        injection=_injection(interview.injection) if interview.injection else None,
+        inconsistent=inconsistent,
+        grease_intolerant=is_grease_intolerant(tries),
+        large_hello_intolerant=large_hellos_refused(answers) >= ENOUGH,
+        injection=_injection(interview.aside(InjectCommand)),
+        probes=_probes(interview),
     )
 
 
@@ -90,8 +115,11 @@ def _look(result: StartTls, interview: Interview, *, throttled: bool) -> Look | 
     present = interview.answers[interview.kept :] or interview.answers
     if not present:
         return None
-    turned_away = filter(_was_turned_away, present) if throttled else iter(())
-    said = next(map(_result_of, turned_away), result)
+    knocks = [answer for answer in interview.asides if isinstance(answer.question, Knock)]
+    said = result
+    if throttled:
+        turned_away = sorted(filter(_was_turned_away, present), key=lambda answer: not speaks_of_load(answer))
+        said = next(map(_result_of, turned_away), result)  # words of load tell more than FIN
     return Look(
         started=min(answer.started for answer in present),
         verdict=said.verdict,
@@ -101,7 +129,7 @@ def _look(result: StartTls, interview: Interview, *, throttled: bool) -> Look | 
         text=said.text,
         throttled=throttled,
         limited=any(answer.failure and _is_our_limit(answer) for answer in present),
-        asked_s=max(map(seconds_asked, present)),
+        asked_s=max(map(seconds_asked, [*present, *knocks])),
     )
 
 
@@ -129,10 +157,13 @@ def speaks_of_load(answer: Answer) -> bool:
     return _result_of(answer).verdict is Verdict.RATE_LIMITED
 
 
+_IN_TLS = StartTls(Verdict.OK, Stage.TLS)
+
+
 def _implicit_result(status: Status, error: Outcome | None) -> StartTls:
     """In implicit mode, the same words for what became of TLS."""
     if status is Status.TLS or error is None:
-        return StartTls(Verdict.OK, Stage.TLS)
+        return _IN_TLS
     return StartTls(error.verdict, error.stage, error.cause, text=error.detail)
 
 
@@ -188,28 +219,60 @@ def _starttls(answers: list[Answer]) -> StartTls:
 
 def _with_told(result: StartTls, told: StartTls | None) -> StartTls:
     """What an earlier look was told of capabilities stays known where this one was not told."""
-    if told is None or result.before:
+    if told is None or result.before or (told.advertised and result.verdict is Verdict.NOT_OFFERED):
         return result
     required = told.required if result.required is None else result.required
     return replace(result, before=told.before, advertised=told.advertised, required=required)
 
 
+def _is_taken_back(result: StartTls, offered: list[Answer]) -> bool:
+    """Does a look come to a firm "no", where STARTTLS was agreed to, or listed that is not in the list now, before?
+
+    A session that is logged in before it begins (PREAUTH) has no place for it, whatever others were offered.
+    """
+    match result.verdict:
+        case Verdict.NOT_OFFERED:
+            return bool(offered) and not result.preauth
+        case Verdict.REFUSED_PERMANENT:
+            return any(map(_agrees_to_starttls, offered))
+        case _:
+            return False
+
+
+def _is_inconsistent(answers: list[Answer]) -> bool:
+    """Did the go-ahead come on one connection, and a firm refusal on another?"""
+    return any(map(_agrees_to_starttls, answers)) and any(map(_refuses_starttls, answers))
+
+
+def _agrees_to_starttls(answer: Answer) -> bool:
+    return answer.starttls is not None and answer.starttls.go_ahead
+
+
 def _with_required(result: StartTls, answers: list[Answer]) -> StartTls:
-    """Whether TLS is required may have been asked on another connection."""
-    dialogues = (answer.starttls for answer in answers if answer.starttls)
+    """Whether TLS is required may have been asked on another connection; of IMAP, by asking for the whole list."""
+    dialogues = [answer.starttls for answer in answers if answer.starttls]
     seen = (dialogue.required for dialogue in dialogues if dialogue.required is not None)
-    return replace(result, required=next(seen, None))
+    lists = (dialogue.before for dialogue in dialogues if dialogue.before)
+    whole = result.before
+    if whole and whole.login_disabled is None:
+        whole = next((listed for listed in lists if listed.login_disabled is not None), whole)
+    return replace(result, required=next(seen, None), before=whole)
 
 
 def _with_knock(result: StartTls, interview: Interview) -> StartTls:
-    """Who closes in silence, and answers a ClientHello, is another than the service; unless it then speaks as that."""
-    heard = interview.knock.hello if interview.knock else None
-    if heard is None or heard.protocol is None or result.verdict not in _SILENT_ENDS:
+    """Who closes in silence, and answers a ClientHello, is another than the service; unless it then speaks as that.
+
+    In the service's own words, it may tell why it closed.
+    """
+    knock = interview.aside(Knock)
+    heard = knock.hello if knock else None
+    if heard is None or result.verdict not in _SILENT_ENDS:
         return result
     hint, text = heard.protocol, heard.text
-    if may_be(interview.endpoint.service.protocol, hint):
-        return result
-    return replace(result, verdict=Verdict.PROTOCOL_MISMATCH, cause=None, hint=hint, text=text)
+    if hint and not may_be(interview.endpoint.service.protocol, hint):
+        return replace(result, verdict=Verdict.PROTOCOL_MISMATCH, cause=None, hint=hint, text=text)
+    busy = busy_verdict(text)
+    return replace(result, verdict=busy, cause=None, text=text) if busy else result
 
 
 def _half_an_answer(answer: Answer) -> Verdict | None:
@@ -275,8 +338,10 @@ def _speaks_tls(answer: Answer) -> bool:
 # --- command injection ------------------------------------------------------------------------------------------------
 
 
-def _injection(answer: Answer) -> Injection:
-    """What the test came to. What was provoked by it counts here and nowhere else."""
+def _injection(answer: Answer | None) -> Injection | None:
+    """What the test came to, where it was made. What was provoked by it counts here and nowhere else."""
+    if answer is None:
+        return None
     error = _error_of(answer)
     if error is None:
         assert answer.injection is not None  # behind a handshake there is the proof
@@ -284,6 +349,22 @@ def _injection(answer: Answer) -> Injection:
     reply = answer.starttls.code if answer.starttls and not answer.starttls.go_ahead else None
     result = Injection(InjectionResult.UNKNOWN, error.verdict, error.stage, error.cause, error.alert)
     return replace(result, code=reply, text=error.detail, early=answer.early)
+
+
+# --- what was requested -----------------------------------------------------------------------------------------------
+
+
+def _probes(interview: Interview) -> dict[str, dict[str, Any]]:
+    """What came of each probe; nothing where no TLS was met. Without its last talks, a probe is not `complete`."""
+    known = interview.known() if interview.wanted.probes else None
+    if known is None or not known.versions:
+        return {}
+    results = {}
+    for name in interview.wanted.probes:
+        probe, talked = PROBES[name], interview.talked(name)
+        complete = not probe.ask(known, talked) and all(each.found is not None for each in talked)
+        results[name] = {"complete": complete, **probe.result(known, talked)}
+    return results
 
 
 # --- the whole --------------------------------------------------------------------------------------------------------
@@ -298,7 +379,7 @@ def _error_of(answer: Answer) -> Outcome | None:
         return Outcome(result.verdict, result.stage, result.cause, result.hint, detail=result.text)
     if answer.handshake:
         failure = answer.handshake.failure
-        if failure and failure.cause == "plaintext" and (busy := _busy(failure.detail)):
+        if failure and failure.cause == "plaintext" and (busy := busy_verdict(failure.detail)):
             return replace(failure, verdict=busy, hint=None)
         return failure
     return _outcome_of(answer.hello) if answer.hello else None
@@ -313,7 +394,7 @@ def _outcome_of(hello: HelloAnswer) -> Outcome | None:
             return Outcome(Verdict.CLOSED, Stage.TLS)
         case Evidence.RESET:
             return Outcome(Verdict.RESET, Stage.TLS)
-        case Evidence.PLAINTEXT if busy := _busy(hello.text):
+        case Evidence.PLAINTEXT | Evidence.GARBAGE if busy := busy_verdict(hello.text):
             return Outcome(busy, Stage.TLS, hello.evidence.value, detail=hello.text)
         case Evidence.PLAINTEXT | Evidence.GARBAGE:
             verdict = Verdict.PROTOCOL_MISMATCH if hello.hint else Verdict.VIOLATION
@@ -322,20 +403,9 @@ def _outcome_of(hello: HelloAnswer) -> Outcome | None:
             return None
 
 
-# What servers of several protocols say in plaintext, where TLS is due, when they cannot serve anybody just now.
-_PASSING = re.compile(r"4\d\d[ -]|\* BYE\b|BYE\b|ERROR :|-ERR \[(?:SYS/TEMP|IN-USE|LOGIN-DELAY)\]", re.IGNORECASE)
-
-
-def _busy(text: str | None) -> Verdict | None:
-    """Is it no other protocol, but a server of this one that is too busy to speak TLS?"""
-    if _is_about_load(text):
-        return Verdict.RATE_LIMITED
-    return Verdict.UNAVAILABLE if text and _PASSING.match(text) else None
-
-
 def _is_about_load(text: str | None) -> bool:
     """A busy server may say so in plaintext, where TLS is due: that is no other protocol."""
-    return text is not None and speaks_of_too_many(text.encode())
+    return busy_verdict(text) is Verdict.RATE_LIMITED
 
 
 def _turned_away_later(answers: list[Answer]) -> bool:
@@ -349,6 +419,9 @@ def _reached(answer: Answer) -> bool:
         return answer.failure.verdict is Verdict.LOCAL_LIMITATION
     if answer.hello and _is_about_load(answer.hello.text):
         return False
+    failure = answer.handshake.failure if answer.handshake else None
+    if failure and failure.cause == "plaintext" and _is_about_load(failure.detail):
+        return False
     return answer.starttls is None or answer.starttls.go_ahead
 
 
@@ -356,7 +429,13 @@ _NO_TLS = {Verdict.NOT_OFFERED, Verdict.REFUSED_PERMANENT}
 _MISMATCH = {Verdict.PROTOCOL_MISMATCH, Verdict.VIOLATION, Verdict.LIMIT_EXCEEDED}
 
 
-def _status(interview: Interview, starttls: StartTls | None, versions: dict[Version, VersionVerdict] | None) -> Status:
+def _status(
+    interview: Interview,
+    starttls: StartTls | None,
+    versions: dict[Version, VersionVerdict] | None,
+    *,
+    inconsistent: bool,
+) -> Status:
     answers = interview.answers
     if completed(answers) or any(entry.verdict is Known.YES for entry in (versions or {}).values()):
         return Status.TLS
@@ -364,7 +443,7 @@ def _status(interview: Interview, starttls: StartTls | None, versions: dict[Vers
         return Status.NO_TLS
     if starttls and starttls.verdict is Verdict.ACCEPTED_NO_TLS:
         again = any(look.verdict is Verdict.ACCEPTED_NO_TLS for look in interview.looks)
-        return Status.NO_TLS if again else Status.INCONCLUSIVE
+        return Status.NO_TLS if again and not inconsistent else Status.INCONCLUSIVE
     if answers and all(map(_is_our_limit, answers)):
         return Status.ERROR
     if not all(map(_is_our_limit, _speakers_of_tls(answers))) or (starttls and starttls.verdict is Verdict.OK):

@@ -7,7 +7,7 @@ from typing import Any
 from scanner.connection import Timeouts
 from scanner.limits import Limits
 from scanner.looks import RETRIES
-from scanner.tls.names import Version
+from scanner.question import Wanted
 from targets.services import Service, services_named
 from targets.target import Address, IPNetwork
 
@@ -21,8 +21,9 @@ class Config:
     targets: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
     output: str = STDOUT
+    certificates: str | None = None  # a file for each distinct one; None: they are not written
     services: tuple[Service, ...] = field(default_factory=lambda: services_named("mail"))
-    versions: tuple[Version, ...] = tuple(Version)
+    wanted: Wanted = field(default_factory=Wanted)
     allow: tuple[IPNetwork, ...] = ()
     exclude: tuple[str, ...] = ()  # the files that `block` was read from
     block: tuple[IPNetwork, ...] = ()
@@ -31,10 +32,8 @@ class Config:
     timeouts: Timeouts = field(default_factory=Timeouts)
     retries: int = RETRIES  # later looks at what may only be of the moment
     hello_name: str | None = None  # None: the address literal of each connection
-    handshake: bool = True  # the full one, besides the versions
     trust: str | None = None  # a file of certificates; None: what the system trusts
     der: bool = False
-    test_injection: bool = False  # for commands, behind the upgrade command
     progress: bool = True
 
     def settings(self) -> dict[str, Any]:
@@ -43,7 +42,7 @@ class Config:
             "targets": len(self.targets),
             "inputs": [shown_path(path) for path in self.inputs],
             "services": [service.name for service in self.services],
-            "versions": self.versions,
+            "versions": self.wanted.versions,
             "allow": [str(network) for network in self.allow],
             "exclude": [shown_path(path) for path in self.exclude],
             "limits": asdict(self.limits),
@@ -51,7 +50,10 @@ class Config:
             "retries": self.retries,
             "trust": shown_path(self.trust) if self.trust is not None else "system",
             "der": self.der,
-            "test_injection": self.test_injection,
+            "certificates": shown_path(self.certificates) if self.certificates is not None else None,
+            "test_injection": self.wanted.test_injection,
+            "probes": self.wanted.probes,
+            "economical": self.wanted.economical,
         }
 
 

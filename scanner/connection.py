@@ -24,15 +24,21 @@ from OpenSSL import SSL
 from scanner.dialogue import Dialogue, Done, End, LimitExceeded, NeedData, Send, Violation, WireEnded
 from scanner.hint import may_be
 from scanner.outcome import Outcome, Stage, Verdict
-from scanner.question import Answer, InjectCommand, Knock, Negotiate, OfferVersion
+from scanner.question import Answer, Beside, InjectCommand, Knock, Negotiate, OfferVersion, ReadFirstFlight
 from scanner.starttls import SPOKEN, InjectionTest
 from scanner.starttls.mssql import Framing
 from scanner.starttls.result import Names, StartTls
+from scanner.starttls.words import busy_verdict
 from scanner.tls.dialogue import TlsDialogue
 from scanner.tls.exchange import Evidence, HelloAnswer, exchange
-from scanner.tls.handshake import HandshakeDialogue, outgoing
+from scanner.tls.first_flight import FirstFlightExchange
+from scanner.tls.flight import ClientCertificate
+from scanner.tls.handshake import Handshake, HandshakeDialogue, outgoing, refuses_without_certificate
+from scanner.tls.hello import Shape
 from scanner.tls.names import Version
-from scanner.tls.wire import CLOSE_NOTIFY, ContentType, record
+from scanner.tls.shake import ShakeDialogue
+from scanner.tls.talk import Whom
+from scanner.tls.wire import CLOSE_NOTIFY, HEADER_BYTES, ContentType, record
 from scanner.wire_text import printable
 from targets import services
 from targets.services import Mode
@@ -42,6 +48,7 @@ T = TypeVar("T")
 
 RECEIVE_BYTES = 16_384
 MAX_ENCRYPTED_BYTES = 524_288  # on one connection, after the handshake
+REFUSAL_WAIT_S = 2  # for what a server that has asked for a certificate says when it got none
 # What is offered by ALPN in implicit mode: PostgreSQL 17 takes no TLS without its name ("SSL Session Encryption").
 ALPN: dict[services.Protocol, tuple[bytes, ...]] = {
     services.Protocol.HTTP: (b"h2", b"http/1.1"),
@@ -198,6 +205,7 @@ class FramedWire:
     def __init__(self, wire: Wire, framing: Framing) -> None:
         self._wire = wire
         self._framing = framing
+        self.is_bare: Callable[[], bool] = lambda: False  # has what goes in packets come to its end?
 
     @property
     def early(self) -> bytes:
@@ -211,10 +219,12 @@ class FramedWire:
 
     async def send(self, data: bytes, timeout_s: float) -> None:
         """Send all of it, wrapped."""
-        await self._wire.send(self._framing.wrap(data), timeout_s)
+        await self._wire.send(data if self.is_bare() else self._framing.wrap(data), timeout_s)
 
     async def receive(self, timeout_s: float) -> bytes:
         """What comes next, unwrapped; b"" after FIN."""
+        if self.is_bare():
+            return await self._wire.receive(timeout_s)
         while self._framing.stopped is None:
             try:
                 data = await self._wire.receive(timeout_s)
@@ -242,6 +252,7 @@ class EncryptedWire:
         self._wire = wire
         self._tls = tls
         self._budget = MAX_ENCRYPTED_BYTES
+        self._end: End | None = None  # how the wire ended, where nobody has been told
 
     @property
     def local_address(self) -> str:
@@ -259,6 +270,8 @@ class EncryptedWire:
 
     async def receive(self, timeout_s: float) -> bytes:
         """What comes next, decrypted; b"" after close_notify or FIN."""
+        if self._end:
+            raise WireEnded(self._end)
         while True:
             try:
                 return self._tls.recv(RECEIVE_BYTES)
@@ -274,6 +287,31 @@ class EncryptedWire:
             if self._budget < 0:  # tickets, key updates, empty records: what a dialogue does not see has a cap too
                 raise WireEnded(End.CAP)
             self._tls.bio_write(data)
+
+    async def refuses_us(self, timeout_s: float) -> bool:
+        """Is the first record inside TLS the alert of a server that wants a certificate of ours?
+
+        In TLS 1.3 the client is done before the server has seen that there is none. Whatever else it says, and silence,
+        is left for `receive`.
+        """
+        heard, until = b"", trio.current_time() + timeout_s
+        while len(heard) < HEADER_BYTES + int.from_bytes(heard[3:HEADER_BYTES], "big"):
+            try:
+                if not (data := await self._wire.receive(until - trio.current_time())):
+                    return False
+            except WireEnded as ended:
+                self._end = ended.end if ended.end is End.RESET else None
+                return False
+            heard += data
+            self._tls.bio_write(data)
+        try:
+            self._tls.recv(1, socket.MSG_PEEK)
+        except (SSL.WantReadError, SSL.ZeroReturnError):
+            return False
+        except SSL.Error as error:
+            self._end = End.RESET
+            return refuses_without_certificate(error)
+        return False
 
     def close(self) -> None:
         """Let go of it at once."""
@@ -404,16 +442,41 @@ class Connection:
         if upgraded and (framing := SPOKEN[service.protocol].framing):
             outer = FramedWire(wire, framing())
         match self._answer.question:
-            case OfferVersion(version):
-                hello = exchange(version, self._endpoint.host, os.urandom(96), after_upgrade=upgraded)
+            case OfferVersion(version, shape):
+                alpn = self._alpn(shape)
+                hello = exchange(
+                    version, self._endpoint.host, os.urandom(96), after_upgrade=upgraded, shape=shape, alpn=alpn
+                )
                 self._answer.hello = await self._speak_tls(hello, outer)
                 self._mark("hello")
                 if self._answer.hello.is_hello and self._answer.hello.evidence is not Evidence.SSLV2_SERVER_HELLO:
                     await self._say(outer, record(ContentType.ALERT, min(version.code, 0x0303), CLOSE_NOTIFY))
             case Knock():
                 self._answer.hello = await self._say_hello(wire)
-            case Negotiate() | InjectCommand():
+            case Negotiate(newest=newest, shape=shape):
+                await self._negotiate(wire, outer, upgraded, newest, shape)
+            case InjectCommand():
                 await self._negotiate(wire, outer, upgraded)
+            case ReadFirstFlight(version, shape):
+                await self._read_first_flight(outer, upgraded, version, shape)
+            case Beside(talk=talk):
+                dialogue = talk.begin(Whom(self._endpoint.host, upgraded))
+                if isinstance(outer, FramedWire) and isinstance(dialogue, ShakeDialogue):
+                    outer.is_bare = dialogue.is_complete
+                found = await self._speak_tls(dialogue, outer)
+                self._answer.found, self._answer.end = found, dialogue.ended
+                if isinstance(found, HelloAnswer) and found.server_hello is not None:
+                    spoken = min(found.server_hello.version, 0x0303)
+                    await self._say(outer, record(ContentType.ALERT, spoken, CLOSE_NOTIFY))
+
+    async def _read_first_flight(self, outer: Wire, upgraded: bool, version: Version, shape: Shape) -> None:
+        dialogue = FirstFlightExchange(
+            version, self._name(shape), os.urandom(96), after_upgrade=upgraded, shape=shape, alpn=self._alpn(shape)
+        )
+        await self._speak_tls(dialogue, outer)
+        self._answer.first_flight = dialogue.seen
+        if dialogue.seen:
+            await self._say(outer, record(ContentType.ALERT, min(version.code, 0x0303), CLOSE_NOTIFY))
 
     async def _upgrade(self, wire: Wire) -> bool:
         """The dialogue in plaintext. True when a ClientHello may follow."""
@@ -439,11 +502,13 @@ class Connection:
     async def _knock(self, wire: Wire, silence: StartTls) -> StartTls:
         """A server that does not greet may wait for a ClientHello: as it is given up anyway, it gets one.
 
-        A greeting of its own protocol that comes only now is as late as it was.
+        A greeting of its own protocol that comes only now is as late as it was; unless it says that it is busy.
         """
         heard = await self._say_hello(wire)
         if (hint := heard.protocol) and not may_be(self._endpoint.service.protocol, hint):
             return replace(silence, verdict=Verdict.PROTOCOL_MISMATCH, cause=None, hint=hint, text=heard.text)
+        if busy := busy_verdict(heard.text):
+            return replace(silence, verdict=busy, cause=None, text=heard.text)
         return silence
 
     async def _say_hello(self, wire: Wire) -> HelloAnswer:
@@ -459,15 +524,20 @@ class Connection:
         self._answer.early += dialogue.early
         return value
 
-    async def _negotiate(self, wire: Wire, outer: Wire, upgraded: bool) -> None:
+    async def _negotiate(
+        self, wire: Wire, outer: Wire, upgraded: bool, newest: Version | None = None, shape: Shape = Shape.PLAIN
+    ) -> None:
         service = self._endpoint.service
-        alpn = () if upgraded else ALPN.get(service.protocol, ())
-        dialogue = HandshakeDialogue(self._endpoint.host, after_upgrade=upgraded, alpn=alpn)
+        alpn = self._alpn(shape) or (() if upgraded else ALPN.get(service.protocol, ()))
+        dialogue = HandshakeDialogue(self._name(shape), after_upgrade=upgraded, alpn=alpn, newest=newest)
         self._answer.handshake = await self._speak_tls(dialogue, outer)
         self._mark("handshake")
         if self._answer.handshake.failure is not None:
             return
         inside = EncryptedWire(wire, dialogue.tls)
+        if await self._is_refused(inside, self._answer.handshake):
+            self._answer.handshake = replace(self._answer.handshake, client_certificate=ClientCertificate.REQUIRED)
+            return
         if self._injection:
             self._answer.injection = await drive(self._injection.proof(self._names(wire)), inside, self._timeouts)
         elif (spoken := SPOKEN.get(service.protocol)) and spoken.within:
@@ -478,6 +548,22 @@ class Connection:
         with contextlib.suppress(SSL.Error):  # what broke inside is closed already
             dialogue.tls.shutdown()
         await self._say(wire, outgoing(dialogue.tls))
+
+    def _name(self, shape: Shape) -> str | None:
+        """What to send as SNI."""
+        return None if shape is Shape.NO_NAME else self._endpoint.host
+
+    async def _is_refused(self, inside: EncryptedWire, handshake: Handshake) -> bool:
+        """Does the server turn us away for want of a certificate? Before TLS 1.3, there would be no handshake then."""
+        asked = handshake.client_certificate is ClientCertificate.REQUESTED and handshake.version is Version.TLS1_3
+        if not asked or not isinstance(self._answer.question, Negotiate):
+            return False
+        return await inside.refuses_us(min(REFUSAL_WAIT_S, self._timeouts.tls_s))
+
+    def _alpn(self, shape: Shape) -> tuple[bytes, ...]:
+        """What to offer where nothing is to be had without ALPN; HTTP's names where the protocol has none for us."""
+        usual = ALPN[services.Protocol.HTTP]
+        return ALPN.get(self._endpoint.service.protocol, usual) if shape is Shape.ALPN else ()
 
     @property
     def _injection(self) -> InjectionTest | None:

@@ -117,6 +117,7 @@ class Dialogue(ABC, Generic[T]):
         self._budget = max_bytes
         self._script = self.script()
         self._done: Done[T] | None = None
+        self.ended: End | None = None  # how the wire ended it, if it did
 
     @abstractmethod
     def script(self) -> Script[T]:
@@ -150,6 +151,7 @@ class Dialogue(ABC, Generic[T]):
 
     def end(self, end: End) -> T:
         """The wire ended: the result of what is known. A script may see it coming and still answer."""
+        self.ended = end
         return self.break_off(WireEnded(end))
 
     def break_off(self, why: Stop) -> T:

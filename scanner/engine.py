@@ -7,13 +7,13 @@
                         └──────────── worth another look? ◀────┘ ──▶ record
 
 An endpoint in flight is an interview and its questions in the schedule, not a task: what waits for a permit costs some
-hundred bytes, and no file descriptor. What waits for a later look takes no place among those in flight either. A bug in
-one task becomes a record with `status: error`, and the scan goes on.
+hundred bytes, and no file descriptor. What waits for a later look, or for an address whose server spoke of load, takes
+no place among those in flight either. A bug in one task becomes a record with `status: error`, and the scan goes on.
 """
 
 import heapq
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from math import inf
 
@@ -23,10 +23,9 @@ import trio
 from scanner.conclusion import Conclusion, conclude, seconds_asked, speaks_of_load
 from scanner.interview import Interview
 from scanner.limits import Limits, Schedule
-from scanner.looks import Look, Pause, pause_after, pause_at_once
-from scanner.outcome import Flag
-from scanner.question import Answer, Question
-from scanner.tls.names import Version
+from scanner.looks import Look, Patience, Pause, pause_after, pause_at_once
+from scanner.outcome import Flag, Verdict
+from scanner.question import Answer, Question, Wanted
 from scanner.wire_text import printable
 from targets.target import Endpoint
 
@@ -44,9 +43,10 @@ class Tally:
 
     taken: int = 0  # endpoints
     over: int = 0
-    waiting: int = 0  # for a later look
+    waiting: int = 0  # for a later look, or for an address that was slowed down
     unfinished: int = 0  # they have no record: stopped before their first answer, or lost to a bug
     connections: int = 0
+    wakes_at: float = inf  # when the next of those that wait goes on, by trio's clock
 
     @property
     def in_flight(self) -> int:
@@ -66,25 +66,23 @@ class Engine:
         self,
         ask: Ask,
         on_over: OnOver,
-        versions: tuple[Version, ...],
+        wanted: Wanted,
         limits: Limits,
         clock: Callable[[], float] = wall_clock,
         *,
-        handshake: bool = True,
         retries: int = 0,
-        test_injection: bool = False,
     ) -> None:
         self._ask = ask
         self._on_over = on_over
-        self._versions = versions
-        self._handshake = handshake
+        self._wanted = wanted
         self._retries = retries
-        self._test_injection = test_injection
         self._most = limits.endpoints or inf
         self._most_waiting = limits.deferred or inf
         self._schedule: Schedule[tuple[Interview, Question]] = Schedule(limits)
         self._clock = clock
         self._interviews: set[Interview] = set()
+        self._aside: set[Interview] = set()  # those of them that wait for an address that was slowed down
+        self._patience = Patience()
         self._waiting: list[_Waiting] = []  # a heap
         self._changed = trio.Event()
         self._alarm = trio.CancelScope()
@@ -108,9 +106,9 @@ class Engine:
 
     async def submit(self, endpoint: Endpoint) -> None:
         """Take an endpoint; waits while as many as may be are in flight."""
-        while len(self._interviews) >= self._most:
+        while len(self._interviews) - len(self._aside) >= self._most:
             await self._changed.wait()
-        interview = Interview(endpoint, self._versions, handshake=self._handshake, test_injection=self._test_injection)
+        interview = Interview(endpoint, self._wanted)
         self._interviews.add(interview)
         self.tally.taken += 1
         self._queue(interview, interview.begin())
@@ -139,21 +137,26 @@ class Engine:
             self._nursery.cancel_scope.cancel()
 
     def _queue(self, interview: Interview, questions: list[Question]) -> None:
-        now = trio.current_time()
+        now, address = trio.current_time(), interview.endpoint.address
         for question in questions:
             begun = interview.connections > 0
-            self._schedule.push(interview.endpoint.address, (interview, question), now, begun=begun)
+            self._schedule.push(address, (interview, question), now, begun=begun)
+        if questions and self._schedule.is_slow(address):
+            self._set_aside([interview])
 
     def _start_due(self) -> None:
         """Start every question that has its permits, and set the alarm for the next."""
         assert self._nursery is not None
         now = trio.current_time()
         while job := self._schedule.pop(now):
+            if self._aside:
+                self._bring_back(job[0])
             self._nursery.start_soon(self._question, *job)
         self._alarm.deadline = self._wake_at()
 
     def _wake_at(self) -> float:
-        return min(self._schedule.wake_at(), self._waiting[0].until if self._waiting else inf)
+        self.tally.wakes_at = min(self._schedule.wake_at(), self._waiting[0].until if self._waiting else inf)
+        return self.tally.wakes_at
 
     async def _wake(self) -> None:
         """Questions and looks that wait for a moment, and not for another's end, start here."""
@@ -178,7 +181,8 @@ class Engine:
             self.tally.connections += 1
             try:
                 await self._ask(interview.endpoint, answer)
-                self._leave_alone(interview, answer)
+                if speaks_of_load(answer):
+                    self._back_off(interview, answer)
                 self._queue(interview, interview.take(answer))
             except Exception as error:  # a bug of ours
                 _note_bug(interview, error)
@@ -187,12 +191,29 @@ class Engine:
         self._schedule.done(interview.endpoint.address, trio.current_time())
         self._start_due()
 
-    def _leave_alone(self, interview: Interview, answer: Answer) -> None:
-        """An address whose server speaks of load is left alone for a while, by all of its endpoints."""
-        if self._retries and speaks_of_load(answer):
-            pause = pause_at_once(seconds_asked(answer))
-            until = trio.current_time() + pause.seconds
-            self._schedule.slow_down(interview.endpoint.address, pause.interval_s, until)
+    def _back_off(self, interview: Interview, answer: Answer) -> None:
+        """A server that speaks of load ends the look; and its address is left alone for a while, by all endpoints."""
+        address = interview.endpoint.address
+        interview.cut_short(self._schedule.withdraw(address, lambda job: job[0] is not interview))
+        if self._retries:
+            now, pause = trio.current_time(), pause_at_once(seconds_asked(answer))
+            granted = self._patience.grant(address, now, pause.seconds)
+            self._schedule.slow_down(address, pause.interval_s, now + pause.seconds if granted else now)
+            self._set_aside(job[0] for job in self._schedule.waiting(address))
+
+    def _set_aside(self, interviews: Iterable[Interview]) -> None:
+        """They wait for an address that was slowed down, and take no place meanwhile; that has a bound, too."""
+        for interview in interviews:
+            if interview not in self._aside and len(self._aside) < self._most_waiting:
+                self._aside.add(interview)
+                self.tally.waiting += 1
+        self._announce()
+
+    def _bring_back(self, interview: Interview) -> None:
+        """Its turn has come, or it is over."""
+        if interview in self._aside:
+            self._aside.remove(interview)
+            self.tally.waiting -= 1
 
     def _finish(self, interview: Interview) -> None:
         """A look is over: so is the interview, unless it is to be looked at again later."""
@@ -211,9 +232,10 @@ class Engine:
         except Exception as error:
             _note_bug(interview, error)
             interview.answers.clear()
-            interview.injection = None
+            interview.asides.clear()
             return False
         self._interviews.discard(interview)
+        self._bring_back(interview)
         return True
 
     def _defer(self, interview: Interview, conclusion: Conclusion) -> bool:
@@ -224,7 +246,8 @@ class Engine:
         pause = pause_after(look, interview.looks, self._retries)
         if pause is None:
             return False
-        if pause.too_long or len(self._waiting) >= self._most_waiting:
+        over = look.verdict is Verdict.RATE_LIMITED and self._patience.is_over(interview.endpoint.address)
+        if pause.too_long or over or len(self._waiting) >= self._most_waiting:
             conclusion.flags.add(Flag.DEFERRED_DROPPED)
             return False
         until = trio.current_time() + pause.seconds
@@ -253,6 +276,7 @@ class Engine:
 
     def _drop(self, interview: Interview) -> None:
         self._interviews.discard(interview)
+        self._bring_back(interview)
         self.tally.unfinished += 1
 
     def _give_up(self) -> None:

@@ -5,19 +5,25 @@ raised on what was seen, never on what is unknown. A finding that a later questi
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from scanner.conclusion import FIRM_REFUSALS, Conclusion, Status
 from scanner.outcome import Flag, Verdict
+from scanner.probes import PROBES
+from scanner.probes.ciphers import without_forward_secrecy
 from scanner.starttls.injection import InjectionResult
 from scanner.starttls.result import Capabilities, Inside, StartTls, upper
 from scanner.tls.certificate import Certificate
+from scanner.tls.exchange import HelloAnswer
+from scanner.tls.flight import ClientCertificate
+from scanner.tls.handshake import Handshake
 from scanner.tls.names import Version
+from scanner.tls.strength import weaknesses
 from scanner.trust import Verified
-from scanner.versions import Known
+from scanner.versions import Known, VersionVerdict
 from targets.services import Protocol, Service
 
 EXPIRES_SOON = timedelta(days=14)
@@ -140,7 +146,7 @@ FINDINGS: dict[str, Finding] = {
             "inconsistent-starttls",
             Severity.MEDIUM,
             "RFC 7672 §9.2",
-            "The go-ahead was given on one connection and not on another, for no reason of load.",
+            "STARTTLS was offered on one connection and not on another, for no reason of load.",
             "Look for several servers behind this address that are not configured alike.",
         ),
         Finding(
@@ -193,6 +199,28 @@ FINDINGS: dict[str, Finding] = {
             "Read the server's log; look at its certificate, key and cipher suites.",
         ),
         Finding(
+            "client-certificate-required",
+            Severity.INFO,
+            "RFC 8446 §4.3.2, RFC 5246 §7.4.4",
+            "No session without a certificate of the client's: what is inside was not seen.",
+            "Nothing, if that is meant; else have the server ask for none.",
+        ),
+        Finding(
+            "large-hello-intolerant",
+            Severity.MEDIUM,
+            "RFC 8446 §5.1, tldr.fail",
+            "A ClientHello longer than a packet is refused, and a short one is not: clients with post-quantum key"
+            " exchange do not get in.",
+            "Have the server, or what stands before it, read on until the whole record has come.",
+        ),
+        Finding(
+            "grease-intolerant",
+            Severity.LOW,
+            "RFC 8701 §3",
+            "Values that a server has to pass over make it refuse TLS 1.3: so will the next extension.",
+            "Update the server, or what stands before it.",
+        ),
+        Finding(
             "certificate-expired",
             Severity.HIGH,
             "RFC 5280 §4.1.2.5",
@@ -223,11 +251,70 @@ FINDINGS: dict[str, Finding] = {
             "Renew it.",
         ),
         Finding(
+            "ocsp-staple-missing",
+            Severity.MEDIUM,
+            "RFC 7633 §4.2.1, RFC 6066 §8",
+            "The certificate promises a stapled OCSP response, and none came: clients that obey it do not go on.",
+            "Switch OCSP stapling on. Some servers have none to send just after their start; look again later then.",
+        ),
+        Finding(
             "certificate-weak-key",
             Severity.MEDIUM,
             "RFC 9325 §4.5",
             "The key is too short for today.",
             "Use an RSA key of 2,048 bits or more, or an EC key of 256.",
+        ),
+        Finding(
+            "insecure-renegotiation",
+            Severity.HIGH,
+            "RFC 5746 §1, CVE-2009-3555",
+            "A handshake begun anew is not tied to the one before it: an attacker in the middle puts words of his own"
+            " before the client's.",
+            "Update the TLS library, or switch renegotiation off.",
+        ),
+        Finding(
+            "client-renegotiation",
+            Severity.LOW,
+            "RFC 5746 §5, CVE-2011-1473",
+            "Clients may begin a handshake anew, and so keep the server busy with them on a single connection.",
+            "Switch off renegotiation that the client begins, or limit it.",
+        ),
+        Finding(
+            "fallback-scsv-missing",
+            Severity.LOW,
+            "RFC 7507 §3",
+            "A client that an attacker has made fall back to an older version is not refused.",
+            "Switch off TLS 1.1 and older; where they have to stay, update the TLS library.",
+        ),
+        Finding(
+            "weak-cipher",
+            Severity.MEDIUM,
+            "RFC 9325 §4.1, RFC 7465",
+            "There are cipher suites with RC4, DES, 3DES, IDEA, RC2 or export keys, or without any encryption or"
+            " authentication: who negotiates one of them can be listened to.",
+            "Leave AES-GCM, ChaCha20-Poly1305 and the like with ECDHE, and switch off all others that nobody needs.",
+        ),
+        Finding(
+            "weak-dh-group",
+            Severity.MEDIUM,
+            "RFC 9325 §4.5",
+            "Keys are exchanged in a finite-field group below 2,048 bits, or on a curve below 224.",
+            "Use X25519 or P-256; for DHE, a group of RFC 7919.",
+        ),
+        Finding(
+            "no-forward-secrecy",
+            Severity.MEDIUM,
+            "RFC 9325 §4.1",
+            "No version has a cipher suite with forward secrecy: who gets hold of the server's key some day can read"
+            " what was recorded before.",
+            "Switch on suites with ECDHE, or TLS 1.3.",
+        ),
+        Finding(
+            "compression-enabled",
+            Severity.MEDIUM,
+            "RFC 9325 §3.3",
+            "TLS compresses before it encrypts, so the length of a message tells of secrets in it (CRIME).",
+            "Switch TLS compression off.",
         ),
     )
 }
@@ -238,6 +325,7 @@ _VERSION_FINDINGS = {
     Version.TLS1_0: "tls1.0-enabled",
     Version.TLS1_1: "tls1.1-enabled",
 }
+_MAY_HAVE_FORWARD_SECRECY = set(Version) - {Version.SSLV2}
 
 
 def findings_of(
@@ -247,13 +335,17 @@ def findings_of(
     certificate: Certificate | None,
     verified: Verified | None,
     now: datetime,
+    handshake: Handshake | None = None,
 ) -> list[Finding]:
     """The findings of an endpoint, each once, in the order of the table."""
     raised = {
         *_of_versions(conclusion),
         *_of_starttls(service, conclusion, inside),
         *_of_certificate(certificate, now),
+        *_of_handshake(conclusion, certificate, handshake),
         *_of_verification(verified),
+        *_of_ciphers(conclusion),
+        *(found for name, result in conclusion.probes.items() for found in PROBES[name].findings(result)),
     }
     return [_weighed(row, conclusion) for row in FINDINGS.values() if row.id in raised]
 
@@ -274,9 +366,36 @@ def _of_versions(conclusion: Conclusion) -> Iterator[str]:
     newer = (verdicts.get(Version.TLS1_2), verdicts.get(Version.TLS1_3))
     if conclusion.status is Status.TLS and newer == (Known.NO, Known.NO):
         yield "no-tls1.2-or-later"
-    error = conclusion.error
-    if conclusion.status is Status.TLS and error and error.verdict is Verdict.HANDSHAKE_FAILED:
-        yield "handshake-fails"
+    if conclusion.large_hello_intolerant:
+        yield "large-hello-intolerant"
+    if conclusion.grease_intolerant:
+        yield "grease-intolerant"
+
+
+def _of_ciphers(conclusion: Conclusion) -> Iterator[str]:
+    """A weak suite that was chosen is there. That none has forward secrecy, only whole lists of all versions tell."""
+    entries = conclusion.versions or {}
+    hellos = (entry.hello for entry in _spoken_in_tls(entries) if entry.hello)
+    if any(map(_is_weak, hellos)):
+        yield "weak-cipher"
+    decided = all(entry.verdict is not Known.UNKNOWN for entry in entries.values())
+    lists = conclusion.probes.get("ciphers")
+    if lists and lists["complete"] and decided and entries.keys() >= _MAY_HAVE_FORWARD_SECRECY:
+        spoken = {version for version, entry in entries.items() if entry.verdict is Known.YES}
+        if spoken == set(lists["versions"]) == set(without_forward_secrecy(lists)):
+            yield "no-forward-secrecy"
+
+
+def _spoken_in_tls(entries: Mapping[Version, VersionVerdict]) -> Iterator[VersionVerdict]:
+    """All of SSLv2's are weak, which its own finding says."""
+    for version, entry in entries.items():
+        if entry.verdict is Known.YES and version is not Version.SSLV2:
+            yield entry
+
+
+def _is_weak(hello: HelloAnswer) -> bool:
+    """A suite that was not offered, a broken server may name by chance."""
+    return hello.cipher is not None and "unoffered_cipher" not in hello.flags and bool(weaknesses(hello.cipher))
 
 
 def _of_starttls(service: Service, conclusion: Conclusion, inside: Inside | None) -> Iterator[str]:
@@ -288,7 +407,7 @@ def _of_starttls(service: Service, conclusion: Conclusion, inside: Inside | None
         yield "starttls-readvertised"
     if result is None:
         return
-    if result.code == "PREAUTH":
+    if result.preauth:
         yield "preauth"
     elif result.verdict is Verdict.NOT_OFFERED:
         yield "starttls-not-offered"
@@ -302,7 +421,7 @@ def _of_starttls(service: Service, conclusion: Conclusion, inside: Inside | None
         yield "response-injection"
     if conclusion.injection and conclusion.injection.result is InjectionResult.VULNERABLE:
         yield "command-injection"
-    if result.before and result.code != "PREAUTH":  # whoever is logged in can log in no more
+    if result.before and not result.preauth:  # whoever is logged in can log in no more
         yield from _of_capabilities(service.protocol, result, result.before)
 
 
@@ -338,6 +457,18 @@ def _of_certificate(certificate: Certificate | None, now: datetime) -> Iterator[
     key = certificate.key
     if key and key.bits and key.bits < WEAK_KEY_BITS.get(key.type, 0):
         yield "certificate-weak-key"
+
+
+def _of_handshake(
+    conclusion: Conclusion, certificate: Certificate | None, handshake: Handshake | None
+) -> Iterator[str]:
+    error = conclusion.error
+    if handshake and handshake.client_certificate is ClientCertificate.REQUIRED:
+        yield "client-certificate-required"
+    elif conclusion.status is Status.TLS and error and error.verdict is Verdict.HANDSHAKE_FAILED:
+        yield "handshake-fails"
+    if certificate and certificate.must_staple and handshake and handshake.staple == b"":
+        yield "ocsp-staple-missing"
 
 
 def _of_verification(verified: Verified | None) -> Iterator[str]:

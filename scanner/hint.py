@@ -15,7 +15,7 @@ _SIGNATURES: tuple[tuple[re.Pattern[bytes], str], ...] = (
     (re.compile(rb"220[ -][^\r\n]*\bE?SMTP\b", re.IGNORECASE), "smtp"),
     (re.compile(rb"220[ -][^\r\n]*(?:FTP|FileZilla)|120[ -]", re.IGNORECASE), "ftp"),
     (re.compile(rb"(?:20[01]|400)(?: |\r|$)"), "nntp"),  # no other protocol greets with these
-    (re.compile(rb"[245]\d\d[ -]"), "smtp"),
+    (re.compile(rb"(?:220|[45]\d\d)[ -]"), "smtp"),  # no server of it greets with another positive code
     (re.compile(rb"(?:<\?xml|<stream:|<[\w:]*features).*\bjabber:server\b", re.DOTALL), "xmpp-server"),
     (re.compile(rb"<\?xml|<stream:|<[\w:]*features"), "xmpp-client"),
     (re.compile(rb":[^ \r\n]+ (?:NOTICE|PING|\d{3}) |(?:NOTICE [^ \r\n]+|PING|ERROR) :"), "irc"),
@@ -29,13 +29,13 @@ _SIGNATURES: tuple[tuple[re.Pattern[bytes], str], ...] = (
 )
 
 
-# They greet with three digits, and are taken for one another.
-_ALIKE = {"smtp", "lmtp", "ftp", "nntp"}
+# They greet with three digits, or with a stream that need not say of which kind it is: they are taken for one another.
+_ALIKE = ({"smtp", "lmtp", "ftp", "nntp"}, {"xmpp-client", "xmpp-server"})
 
 
 def may_be(protocol: str, hint: str) -> bool:
     """May what a hint speaks of be this protocol all the same?"""
-    return protocol.startswith(hint) or (protocol in _ALIKE and hint in _ALIKE)
+    return protocol == hint or any(protocol in alike and hint in alike for alike in _ALIKE)
 
 
 def hint_of(data: bytes, sent: bytes = b"") -> str | None:

@@ -11,7 +11,7 @@ on with something begun goes first, so that endpoints end one by one, and not al
 
 import heapq
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 from math import inf
@@ -48,6 +48,13 @@ class _Lane(Generic[Job]):
         self.active = 0
         self.not_before = -inf
         self.queued = False  # in `ready` or in `cooling`
+
+    def keep(self, wanted: Callable[[Job], bool]) -> int:
+        """Drop every other job; how many."""
+        before = len(self.waiting)
+        self.begun = sum(map(wanted, islice(self.waiting, self.begun)))
+        self.waiting = deque(filter(wanted, self.waiting))
+        return before - len(self.waiting)
 
 
 class Schedule(Generic[Job]):
@@ -87,6 +94,21 @@ class Schedule(Generic[Job]):
         lane.interval_s = max(lane.interval_s, interval_s)
         lane.not_before = max(lane.not_before, until)
 
+    def is_slow(self, address: str) -> bool:
+        """Was it slowed down, and something waits for it since?"""
+        lane = self._lanes.get(address)
+        return lane is not None and lane.interval_s > self._pause_s
+
+    def waiting(self, address: str) -> Iterable[Job]:
+        """The jobs that wait for an address."""
+        lane = self._lanes.get(address)
+        return lane.waiting if lane else ()
+
+    def withdraw(self, address: str, wanted: Callable[[Job], bool]) -> int:
+        """Drop those of the jobs of one address that are not wanted any more; how many."""
+        lane = self._lanes.get(address)
+        return lane.keep(wanted) if lane else 0
+
     def pop(self, now: float) -> Job | None:
         """A job that may start now, with its permits; None if there is none. Give them back with `done`."""
         self._thaw(now)
@@ -114,8 +136,7 @@ class Schedule(Generic[Job]):
     def keep(self, wanted: Callable[[Job], bool]) -> None:
         """Drop every waiting job that is not wanted any more."""
         for lane in self._lanes.values():
-            lane.begun = sum(map(wanted, islice(lane.waiting, lane.begun)))
-            lane.waiting = deque(filter(wanted, lane.waiting))
+            lane.keep(wanted)
         ready = [*self._ready_begun, *self._ready]
         self._ready_begun.clear()
         self._ready.clear()
@@ -132,11 +153,11 @@ class Schedule(Generic[Job]):
         return self._cooling[0][0] if self._cooling else inf
 
     def _next_ready(self, now: float) -> _Lane[Job] | None:
-        """The lane whose turn it is; one that was slowed down meanwhile goes back to cool."""
+        """The lane whose turn it is; one that was slowed down, or emptied, meanwhile goes where it belongs."""
         while ready := self._ready_begun or self._ready:
             lane = ready.popleft()
             lane.queued = False
-            if lane.not_before <= now:
+            if lane.not_before <= now and lane.waiting:
                 return lane
             self._settle(lane, now)
         return None

@@ -25,6 +25,8 @@ LOAD_S = 60.0
 SILENCE_S = 30.0
 OUR_LIMIT_S = 10.0
 LONGEST_S = 3600.0  # a server that asks for more is not waited for
+MOST_IN_ALL_S = 2 * LONGEST_S  # for one address, by all of its endpoints: pauses that its words of load add up to
+MOST_REMEMBERED = 100_000  # addresses; an entry takes some 300 bytes
 
 SLOWER_S = 4.0  # between connections to an address that spoke of load, at least; each look doubles it
 
@@ -74,6 +76,30 @@ def pause_after(look: Look, before: Sequence[Look], retries: int) -> Pause | Non
 def pause_at_once(asked_s: float) -> Pause:
     """How long to leave an address alone whose server has just spoken of load, and its pace from then on."""
     return Pause(max(LOAD_S, asked_s if asked_s <= LONGEST_S else 0.0), SLOWER_S)
+
+
+class Patience:
+    """How long addresses are left alone whose servers speak of load: in all, that has a bound.
+
+    Without it, one word of load an hour would hold an address, and all that wait for it, for as long as a server likes.
+    Times are seconds of any steady clock.
+    """
+
+    def __init__(self) -> None:
+        self._spent: dict[str, tuple[float, float]] = {}  # by address: until when, and for how long in all
+
+    def grant(self, address: str, now: float, seconds: float) -> bool:
+        """Shall it be left alone for so long from now on? Not once that would be too much."""
+        until, in_all = self._spent.pop(address, (now, 0.0))
+        in_all += max(0.0, now + seconds - max(now, until))
+        self._spent[address] = max(until, now + seconds), in_all
+        if len(self._spent) > MOST_REMEMBERED:
+            del self._spent[next(iter(self._spent))]  # who spoke of load longest ago
+        return in_all <= MOST_IN_ALL_S
+
+    def is_over(self, address: str) -> bool:
+        """Has it asked for too much?"""
+        return self._spent.get(address, (0.0, 0.0))[1] > MOST_IN_ALL_S
 
 
 def is_about_load(look: Look) -> bool:

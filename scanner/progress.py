@@ -1,6 +1,7 @@
 """Progress on standard error: a live line on a terminal, a log line every ten seconds elsewhere."""
 
 import sys
+from math import inf
 
 import structlog
 import trio
@@ -42,23 +43,30 @@ async def _live(tally: Tally, summary: Summary, total: int | None) -> None:
         SpinnerColumn(),
         TextColumn("{task.completed:,.0f} done"),
         BarColumn(bar_width=24),
-        TextColumn("{task.fields[in_flight]:,} in flight, {task.fields[waiting]:,} waiting"),
+        TextColumn("{task.fields[in_flight]:,} in flight, {task.fields[waiting]}"),
         _Speed(),
         TextColumn("{task.fields[verdicts]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True) as progress:
-        task = progress.add_task("", total=total, in_flight=0, waiting=0, verdicts="")
+        task = progress.add_task("", total=total, in_flight=0, waiting="", verdicts="")
         while True:
             progress.update(
                 task,
                 completed=tally.over,
                 in_flight=tally.in_flight,
-                waiting=tally.waiting,
+                waiting=_waiting(tally),
                 verdicts=" ".join(f"{status} {count:,}" for status, count in summary.statuses.most_common()),
             )
             progress.refresh()
             await trio.sleep(REFRESH_S)
+
+
+def _waiting(tally: Tally) -> str:
+    """How many wait; and for how long, where nothing else goes on."""
+    pause = tally.wakes_at - trio.current_time()
+    how_long = f", the next in {max(0, pause):.0f} s" if tally.waiting and not tally.in_flight and pause < inf else ""
+    return f"{tally.waiting:,} waiting{how_long}"
 
 
 async def _lines(tally: Tally, summary: Summary, total: int | None) -> None:
@@ -69,4 +77,6 @@ async def _lines(tally: Tally, summary: Summary, total: int | None) -> None:
         before = tally.over
         left = {"seconds_left": round((total - tally.over) / rate)} if total is not None and rate else {}
         now = {"done": tally.over, "in_flight": tally.in_flight, "waiting": tally.waiting, "per_second": rate}
+        if tally.waiting and not tally.in_flight and tally.wakes_at < inf:
+            now["next_look_in_s"] = round(max(0, tally.wakes_at - trio.current_time()))
         log.info("progress", **now, **summary.statuses, **left)

@@ -3,24 +3,28 @@
 Pure. A part that was not reached is None, and so is a fact that nobody saw.
 """
 
-import base64
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from scanner.certificate_parts import certificate_facts, in_base64, leaf_part, ocsp_part, scts_part
+from scanner.chain import Chain, chain_of, client_certificate_of, timestamps_of
 from scanner.clients import Clients, clients_of
 from scanner.conclusion import Conclusion
 from scanner.findings import Finding, findings_of
 from scanner.interview import Interview
 from scanner.looks import Look
 from scanner.outcome import Outcome
+from scanner.probes import PROBES
 from scanner.question import Answer
 from scanner.starttls.injection import Injection
 from scanner.starttls.result import Capabilities, Inside
 from scanner.tls.certificate import Certificate, read_certificate, sha256
 from scanner.tls.exchange import HelloAnswer
+from scanner.tls.flight import ClientCertificate
 from scanner.tls.handshake import Handshake
+from scanner.tls.hello import Shape
 from scanner.tls.names import (
     Version,
     alert_name,
@@ -61,7 +65,7 @@ class Recorder:
     def __init__(self, run_id: str, *, der: bool = False, trust: TrustStore | None = None) -> None:
         self.run_id = run_id
         self.der = der
-        self._verifier = Verifier(trust)
+        self.verifier = Verifier(trust)
 
     def run(self, event: str, now: float, facts: Mapping[str, Any]) -> Record:
         """The first or the last line of a run."""
@@ -84,26 +88,27 @@ class Recorder:
         looks = [*interview.looks, *filter(None, [conclusion.look])]
         started = min([*(answer.started for answer in answers), *(look.started for look in looks)], default=ended)
         negotiated = negotiation(answers)
-        chain = negotiated.handshake.chain if negotiated and negotiated.handshake else ()
-        certificate = read_certificate(chain[0]) if chain else None
-        moment = datetime.fromtimestamp(ended, UTC)
-        verified: Verified | None = None
-        if certificate:
-            host, address = interview.endpoint.host, interview.endpoint.address
-            verified = self._verifier.verify(chain, certificate, host, address, moment)
+        handshake = negotiated.handshake if negotiated else None
+        chain, moment = chain_of(interview), datetime.fromtimestamp(ended, UTC)
+        leaf = read_certificate(chain.certificates[0]) if chain.certificates else None
+        verified = self._verify(interview.endpoint, chain, leaf, moment) if leaf else None
+        staple = handshake.staple if handshake else None
         inside = negotiated.inside if negotiated else None
-        findings = findings_of(interview.endpoint.service, conclusion, inside, certificate, verified, moment)
+        findings = findings_of(interview.endpoint.service, conclusion, inside, leaf, verified, moment, handshake)
         return {
             **self._head("endpoint"),
             **_identity(interview.endpoint),
             "status": conclusion.status,
             "starttls": _starttls(conclusion, negotiated),
             "versions": _versions(conclusion),
-            "tls": self._tls(conclusion, negotiated, chain),
-            "certificate": self._certificate(certificate, verified, chain[0]) if certificate and verified else None,
+            "tls": self._tls(conclusion, negotiated, chain, client_certificate_of(interview)),
+            "certificate": self._leaf(chain, leaf, verified) if leaf and verified else None,
+            "ocsp": ocsp_part(staple, leaf, moment),
+            "scts": scts_part(leaf, staple, timestamps_of(interview)),
             "findings": None if interview.error else [_finding(each) for each in findings],
             "clients": _clients(clients_of(interview.endpoint.service, conclusion, negotiated, verified)),
             "injection": _injection(conclusion.injection) if conclusion.injection else None,
+            **{name: conclusion.probes.get(name) for name in PROBES},
             "flags": sorted(conclusion.flags),
             "looks": [_look(look) for look in looks],
             "connections": max(interview.connections, len(answers)),
@@ -116,7 +121,28 @@ class Recorder:
     def _head(self, kind: str) -> Record:
         return {"type": kind, "schema": SCHEMA, "run_id": self.run_id}
 
-    def _tls(self, conclusion: Conclusion, negotiated: Answer | None, chain: tuple[bytes, ...]) -> Record | None:
+    def certificate(self, der: bytes, first_seen: Endpoint) -> Record:
+        """The one record of a certificate."""
+        return {
+            **self._head("certificate"),
+            **certificate_facts(read_certificate(der)),
+            "der": in_base64(der),
+            "first_seen": first_seen.id,
+        }
+
+    def _verify(self, endpoint: Endpoint, chain: Chain, leaf: Certificate, moment: datetime) -> Verified:
+        return self.verifier.verify(chain.certificates, leaf, endpoint.host, endpoint.address, moment)
+
+    def _leaf(self, chain: Chain, leaf: Certificate, verified: Verified) -> Record:
+        return leaf_part(leaf, verified, chain.certificates[0] if self.der else None)
+
+    def _tls(
+        self,
+        conclusion: Conclusion,
+        negotiated: Answer | None,
+        chain: Chain,
+        client_certificate: ClientCertificate | None,
+    ) -> Record | None:
         if negotiated is None and (conclusion.starttls is not None or conclusion.error is None):
             return None  # it was not tried; in STARTTLS mode, the verdict there tells why
         handshake = (negotiated.handshake if negotiated else None) or Handshake()
@@ -125,35 +151,11 @@ class Recorder:
             **_cipher(handshake.cipher, handshake.cipher_text),
             **_group(handshake.group, handshake.group_text),
             "alpn": handshake.alpn,
-            "client_certificate": None,
-            "chain": [sha256(der) for der in chain] if chain else None,
-            **({"chain_der": [base64.b64encode(der).decode() for der in chain]} if self.der and chain else {}),
-            "certificate_from": "handshake" if chain else None,
+            "client_certificate": client_certificate,
+            "chain": list(map(sha256, chain.certificates)) or None,
+            **({"chain_der": list(map(in_base64, chain.certificates))} if self.der and chain.certificates else {}),
+            "certificate_from": chain.seen_in,
             "error": _error(conclusion.error) if conclusion.error else None,
-        }
-
-    def _certificate(self, certificate: Certificate, verified: Verified, der: bytes) -> Record:
-        return {
-            "sha256": certificate.sha256,
-            "spki_sha256": certificate.spki_sha256,
-            "serial": certificate.serial,
-            "subject": certificate.subject,
-            "issuer": certificate.issuer,
-            "dns_names": certificate.dns_names,
-            "ip_names": certificate.ip_names,
-            "not_before": _moment(certificate.not_before),
-            "not_after": _moment(certificate.not_after),
-            "key": _key(certificate),
-            "signature": certificate.signature,
-            "signature_oid": certificate.signature_oid,
-            "self_signed": certificate.self_signed,
-            "time_valid": verified.time_valid,
-            "trusted": verified.trusted,
-            "trust_error": verified.trust_error,
-            "name_matches": verified.name_matches,
-            "results": verified.results,
-            "parse_error": certificate.parse_error,
-            **({"der": base64.b64encode(der).decode()} if self.der else {}),
         }
 
 
@@ -228,12 +230,16 @@ def _version(version: Version, entry: VersionVerdict) -> Record:
             record["answered"] = _version_name(hello)
         if hello.cipher is not None:
             record |= _sslv2_cipher(hello.cipher) if version is Version.SSLV2 else _cipher(hello.cipher, None)
+        if hello.kinds:
+            record["ciphers"] = [_sslv2_cipher(kind) for kind in hello.kinds]
         if hello.group is not None:
             record |= _group(hello.group, None)
         if hello.error is not None:
             record["error"] = hello.error
         if hello.text is not None or hello.hint is not None:
             record |= {"text": hello.text, "hint": hello.hint}
+        if entry.shape is not Shape.PLAIN:
+            record["hello"] = entry.shape
     if entry.flags:
         record["flags"] = sorted(entry.flags)
     return record
@@ -308,13 +314,3 @@ def _look(look: Look) -> Record:
         "code": look.code,
         "text": look.text,
     }
-
-
-def _key(certificate: Certificate) -> Record | None:
-    if certificate.key is None:
-        return None
-    return {"type": certificate.key.type, "bits": certificate.key.bits, "curve": certificate.key.curve}
-
-
-def _moment(moment: datetime | None) -> str | None:
-    return moment.isoformat().replace("+00:00", "Z") if moment else None

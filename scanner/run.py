@@ -1,6 +1,6 @@
 """One run from its first record to its last: wires source, engine and sink, and hears signals.
 
-    source ──▶ engine ──▶ recorder ──▶ sink
+    source ──▶ engine ──▶ recorder ──▶ sink, and one for certificates where they are wanted
                  ▲ stop                 ▲ room
               signals                 intake
 
@@ -21,6 +21,7 @@ import trio
 from OpenSSL import SSL
 
 from scanner import __version__
+from scanner.chain import Unseen, chain_of
 from scanner.conclusion import Conclusion
 from scanner.config import Config, shown_path
 from scanner.connection import Connection, dial, source_addresses
@@ -59,7 +60,10 @@ class ExitCode(IntEnum):
 class Run:
     """A run in progress."""
 
-    def __init__(self, config: Config, descriptor: int, trust: TrustStore | None = None) -> None:
+    def __init__(
+        self, config: Config, descriptor: int, trust: TrustStore | None = None, certificates: int | None = None
+    ) -> None:
+        """`certificates`: the descriptor of a file for them."""
         limits, max_resolving = fit_to_descriptors(config.limits)
         self.config = replace(config, limits=limits)
         self.summary = Summary()
@@ -69,34 +73,40 @@ class Run:
             config.services, expander, targets=config.targets, inputs=config.inputs, max_resolving=max_resolving
         )
         self._sink = Sink(descriptor)
+        self._certificates = None if certificates is None else Sink(certificates, "the file of the certificates")
+        self._storing = trio.CancelScope()
+        self._unseen = Unseen()
         self._engine = Engine(
             self._ask,
             self._over,
-            config.versions,
+            config.wanted,
             self.config.limits,
-            handshake=config.handshake,
             retries=config.retries,
-            test_injection=config.test_injection,
         )
         self._started = wall_clock()
         self._trust = trust
-        self._recorder = Recorder(new_run_id(self._started), der=config.der, trust=trust)
+        self.recorder = Recorder(new_run_id(self._started), der=config.der, trust=trust)
         self._unusable = False
         self._ended = False
 
     async def scan(self) -> ExitCode:
         """Everything, from the first record to the last."""
         gc.set_threshold(GARBAGE_THRESHOLD)
-        self._sink.put(self._recorder.run("start", self._started, self._facts()))
+        self._sink.put(self.recorder.run("start", self._started, self._facts()))
         written = False
         async with trio.open_nursery() as whole_run:
             whole_run.start_soon(self._hear_signals, whole_run.cancel_scope)
             async with trio.open_nursery() as writing:
                 writing.start_soon(self._write, whole_run.cancel_scope)
-                await self._run_engine()
-                self._sink.put(self._recorder.run("end", wall_clock(), self._counts()))
+                async with trio.open_nursery() as storing:
+                    if self._certificates:
+                        storing.start_soon(self._store, self._certificates)
+                    await self._run_engine()
+                    self._ended = True
+                    if self._certificates:
+                        self._certificates.close()
+                self._sink.put(self.recorder.run("end", wall_clock(), self._counts()))
                 self._sink.close()
-                self._ended = True
             written = True
             whole_run.cancel_scope.cancel()
         if self._unusable:
@@ -111,6 +121,15 @@ class Run:
             log.error(str(closed), records=self._sink.records)
             self._engine.stopped = True
             whole_run.cancel()
+
+    async def _store(self, certificates: Sink) -> None:
+        """The same for certificates; then what is known is still written, and that it is not complete."""
+        with self._storing:
+            try:
+                await certificates.run()
+            except OutputClosed as closed:
+                log.error(str(closed), records=certificates.records)
+                self._engine.abort()
 
     async def _run_engine(self) -> None:
         async with trio.open_nursery() as nursery:
@@ -129,8 +148,10 @@ class Run:
                             await engine.submit(item)
                         case Rejection(reason=reason):
                             self.summary.rejected[reason.value] += 1
-                            self._sink.put(self._recorder.rejected(item))
+                            self._sink.put(self.recorder.rejected(item))
                     await self._sink.room()
+                    if self._certificates:
+                        await self._certificates.room()
         except (InputError, NoNameServersError) as error:
             log.error("the input ends here", why=str(error))
             self._unusable = True
@@ -139,7 +160,10 @@ class Run:
         await Connection(endpoint, answer, self.config.timeouts, self.config.hello_name).ask(dial)
 
     def _over(self, interview: Interview, conclusion: Conclusion, ended: float) -> None:
-        record = self._recorder.endpoint(interview, conclusion, ended)
+        record = self.recorder.endpoint(interview, conclusion, ended)
+        if self._certificates:
+            for der in self._unseen.new_ones(chain_of(interview).certificates):
+                self._certificates.put(self.recorder.certificate(der, interview.endpoint))
         self._sink.put(record)
         self.summary.note_endpoint(record)
 
@@ -154,6 +178,7 @@ class Run:
                     self._engine.abort()
                     patience = LAST_WORDS_S
                 whole_run.deadline = min(whole_run.deadline, trio.current_time() + patience)
+                self._storing.deadline = min(self._storing.deadline, trio.current_time() + patience / 2)
 
     def _facts(self) -> dict[str, Any]:
         """The facts of the first record."""
@@ -192,6 +217,7 @@ class Run:
                 "status": dict(self.summary.statuses),
             },
             "connections": tally.connections,
+            "certificates": self._certificates.records if self._certificates else None,
             "duration_s": round(wall_clock() - self._started, 3),
         }
 

@@ -34,8 +34,9 @@ class OutputClosed(Exception):  # noqa: N818
 class Sink:
     """Writes records to a file descriptor as JSON lines."""
 
-    def __init__(self, descriptor: int, *, gather_s: float = GATHER_S) -> None:
+    def __init__(self, descriptor: int, name: str = "the output", *, gather_s: float = GATHER_S) -> None:
         self._descriptor = descriptor
+        self._name = name
         mode = os.fstat(descriptor).st_mode
         self._is_pipe = stat.S_ISFIFO(mode)
         self._group_bytes = select.PIPE_BUF if self._is_pipe else GATHER_BYTES
@@ -100,7 +101,7 @@ class Sink:
                     select.select([], [self._descriptor], [])
                 except OSError as error:
                     self._take_back(group[: len(group) - len(view)])
-                    raise OutputClosed(_why(error)) from error
+                    raise OutputClosed(_why(error, self._name)) from error
 
     def _make_room(self, size: int) -> None:
         """Have the pipe hold so many bytes, if it may, and wait until the reader has emptied it, or has gone."""
@@ -137,7 +138,7 @@ def _groups(lines: list[bytes], most_bytes: int) -> Iterator[bytes]:
         yield b"".join(group)
 
 
-def _why(error: OSError) -> str:
+def _why(error: OSError, name: str) -> str:
     if error.errno == errno.EPIPE:
-        return "the reader of the output has gone"
-    return f"the output cannot be written: {error.strerror}"
+        return f"the reader of {name} has gone"
+    return f"{name} cannot be written: {error.strerror}"

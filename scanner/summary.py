@@ -1,15 +1,18 @@
-"""What a run has found so far, counted for people: the progress line and the table at its end."""
+"""What a run has found so far, counted for people: the progress line and the tables at its end."""
 
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
 
 from scanner.conclusion import Status
+from scanner.findings import FINDINGS
 from scanner.tls.names import Version
 
 _STYLES = {"tls": "green", "no_tls": "red", "tls_failed": "red", "error": "bold red", "mismatch": "yellow"}
+_VERDICTS = {"yes": "yes", "no": "no", "unknown": "cannot tell"}
 
 
 class Summary:
@@ -19,35 +22,53 @@ class Summary:
         self.statuses: Counter[str] = Counter()
         self.rejected: Counter[str] = Counter()
         self._by_service: Counter[tuple[str, str]] = Counter()
-        self._versions: Counter[tuple[str, str, str]] = Counter()
+        self._versions: Counter[tuple[str, str]] = Counter()
+        self._findings: Counter[str] = Counter()
 
     def note_endpoint(self, record: dict[str, Any]) -> None:
         """Count an endpoint's record."""
-        service = record["service"]
         self.statuses[record["status"].value] += 1
-        self._by_service[service, record["status"]] += 1
+        self._by_service[record["service"], record["status"]] += 1
         for version, entry in (record["versions"] or {}).items():
-            self._versions[service, version, entry["verdict"]] += 1
+            self._versions[version, entry["verdict"]] += 1
+        self._findings.update(finding["id"] for finding in record["findings"] or ())
 
-    def table(self) -> Table:
-        """One row a service: its endpoints by status, and how many speak each version."""
-        services = sorted({service for service, _ in self._by_service})
+    def tables(self) -> Group:
+        """Endpoints by service and status, by version, and by finding; what nobody has is left out."""
+        return Group(
+            *filter(lambda table: table.row_count, (self._of_services(), self._of_versions(), self._of_findings()))
+        )
+
+    def _of_services(self) -> Table:
         statuses = [status for status in Status if self.statuses[status]]
-        table = Table(title="What was found", caption="a version: yes / no / cannot tell", title_justify="left")
-        table.add_column("service")
-        for status in statuses:
-            table.add_column(status, justify="right", style=_STYLES.get(status))
-        versions = [version for version in Version if any(key[1] == version for key in self._versions)]
-        for version in versions:
-            table.add_column(version, justify="right")
-        for service in services:
-            counts = (str(self._by_service[service, status] or "") for status in statuses)
-            table.add_row(service, *counts, *self._cells(service, versions))
+        table = _table("Endpoints", "service", statuses)
+        for service in sorted({service for service, _ in self._by_service}):
+            table.add_row(service, *(_count(self._by_service[service, status]) for status in statuses))
         return table
 
-    def _cells(self, service: str, versions: Iterable[Version]) -> list[str]:
-        cells = []
-        for version in versions:
-            counts = [self._versions[service, version, verdict] for verdict in ("yes", "no", "unknown")]
-            cells.append(" / ".join(map(str, counts)) if any(counts) else "")
-        return cells
+    def _of_versions(self) -> Table:
+        table = _table("Versions", "version", _VERDICTS.values())
+        for version in Version:
+            counts = [self._versions[version, verdict] for verdict in _VERDICTS]
+            if any(counts):
+                table.add_row(version, *map(_count, counts))
+        return table
+
+    def _of_findings(self) -> Table:
+        table = _table("Findings", "finding", ("severity", "endpoints"))
+        for finding in FINDINGS.values():
+            if count := self._findings[finding.id]:
+                table.add_row(finding.id, finding.severity, str(count))
+        return table
+
+
+def _table(title: str, first: str, columns: Iterable[str]) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column(first, no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right", overflow="fold", style=_STYLES.get(column))
+    return table
+
+
+def _count(number: int) -> str:
+    return str(number or "")

@@ -28,11 +28,11 @@ from OpenSSL import crypto
 from service_identity.exceptions import CertificateError
 from service_identity.hazmat import DNS_ID, DNSPattern, IPAddress_ID, IPAddressPattern
 
-from scanner.tls.certificate import MAX_CACHED_BYTES, Certificate
+from scanner.cache import Cache
+from scanner.tls.certificate import MAX_CACHED_BYTES, Certificate, cache_weight, sha256
 
-CACHED_CHAINS = 2_048
-MAX_CACHED_CHAIN_BYTES = 16_384  # a leaf and two above it have a third of that
-CACHED_NAMES = 2_048
+CACHED_CHAINS = 8_192  # each takes 0.6 KB, and one of 32 certificates 4
+CACHED_MATCHES = 2_048
 VERIFY_AGAIN_AFTER = timedelta(hours=1)  # an issuer may have expired meanwhile
 
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME
@@ -127,16 +127,20 @@ class _Trust:
     until: datetime
 
 
+_Names = tuple[frozenset[str], frozenset[IPv4Address | IPv6Address]]
+NAMES = Cache[_Names](MAX_CACHED_BYTES)
+
+
 class Verifier:
     """Verifies by one trust store; without one, trust is unknown.
 
-    What became of a chain is remembered for an hour, so that one that 50,000 endpoints send is verified once. 2,048 of
-    at most 16 KB are kept: 8 MB of ordinary ones, and 34 MB of the worst that a server can send.
+    What became of a chain is remembered for an hour by its fingerprints, so that one that 50,000 endpoints send is
+    verified once.
     """
 
     def __init__(self, store: TrustStore | None) -> None:
         self.store = store
-        self._remembered: dict[tuple[tuple[bytes, ...], bool], _Trust] = {}
+        self.verified = Cache[_Trust](CACHED_CHAINS)
 
     def verify(
         self, chain: tuple[bytes, ...], leaf: Certificate, host: str | None, address: str, now: datetime
@@ -161,20 +165,16 @@ class Verifier:
     def _trust_error(
         self, store: TrustStore, chain: tuple[bytes, ...], now: datetime, *, by_the_clock: bool
     ) -> str | None:
-        key = (chain, by_the_clock)
-        trust = self._remembered.get(key)
-        if trust is None or trust.until <= now:
-            self._remembered.pop(key, None)
+        def judge() -> _Trust:
             error = _why_untrusted(store, chain, now if by_the_clock else None)
-            trust = _Trust(error, now + VERIFY_AGAIN_AFTER)
-            if sum(map(len, chain)) <= MAX_CACHED_CHAIN_BYTES:
-                self._remember(key, trust)
-        return trust.error
+            return _Trust(error, now + VERIFY_AGAIN_AFTER)
 
-    def _remember(self, key: tuple[tuple[bytes, ...], bool], trust: _Trust) -> None:
-        if len(self._remembered) >= CACHED_CHAINS:
-            del self._remembered[next(iter(self._remembered))]  # the oldest
-        self._remembered[key] = trust
+        key = (*map(sha256, chain), by_the_clock)
+        trust = self.verified.get(key, judge)
+        if trust.until <= now:
+            self.verified.forget(key)
+            trust = self.verified.get(key, judge)
+        return trust.error
 
 
 def _why_untrusted(store: TrustStore, chain: tuple[bytes, ...], moment: datetime | None) -> str | None:
@@ -234,7 +234,7 @@ def _is_for_servers(certificate: crypto.X509, *, is_leaf: bool) -> bool:
 
 def _matches(leaf: bytes, host: str | None, address: str) -> bool | None:
     """Does a leaf name the host, or the address where there is none?"""
-    names, addresses = (_names_once if len(leaf) <= MAX_CACHED_BYTES else _names)(leaf)
+    names, addresses = NAMES.get(sha256(leaf), lambda: _names(leaf), cache_weight(leaf))
     if host is not None:
         # Only names that can be meant are handed to the library: there may be ten thousand others.
         return _match_host(names & {host, "*." + host.partition(".")[2]}, host)
@@ -243,7 +243,7 @@ def _matches(leaf: bytes, host: str | None, address: str) -> bool | None:
     return any(map(IPAddress_ID(address).verify, map(IPAddressPattern, addresses))) or None
 
 
-@lru_cache(maxsize=CACHED_NAMES)
+@lru_cache(maxsize=CACHED_MATCHES)
 def _match_host(names: frozenset[str], host: str) -> bool | None:
     try:
         reference = DNS_ID(host)
@@ -261,7 +261,7 @@ def _patterns(names: Iterable[str]) -> Iterator[DNSPattern]:
             yield DNSPattern.from_bytes(name.encode("ascii"))
 
 
-def _names(leaf: bytes) -> tuple[frozenset[str], frozenset[IPv4Address | IPv6Address]]:
+def _names(leaf: bytes) -> _Names:
     """Its DNS names in lower case, and its addresses (RFC 5280 §4.2.1.6)."""
     for extension in _extensions(leaf) or ():
         if isinstance(extension.value, x509.SubjectAlternativeName):
@@ -270,11 +270,6 @@ def _names(leaf: bytes) -> tuple[frozenset[str], frozenset[IPv4Address | IPv6Add
             single = (each for each in addresses if isinstance(each, IPv4Address | IPv6Address))
             return frozenset(map(str.lower, names)), frozenset(single)
     return frozenset(), frozenset()
-
-
-@lru_cache(maxsize=CACHED_NAMES)
-def _names_once(leaf: bytes) -> tuple[frozenset[str], frozenset[IPv4Address | IPv6Address]]:
-    return _names(leaf)
 
 
 def _extensions(der: bytes) -> x509.Extensions | None:

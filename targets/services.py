@@ -87,7 +87,8 @@ SERVICES: dict[str, Service] = {
 }
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "mail": ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s"),
+    # Where mail and mail programs go. LMTP is for the inside of a house: who has it there names it.
+    "mail": ("smtp", "submission", "submissions", "imap", "imaps", "pop3", "pop3s", "sieve"),
     "directory": ("ldap", "ldaps"),
     "chat": ("xmpp-client", "xmpps-client", "xmpp-server", "xmpps-server", "irc", "ircs"),
     "database": ("postgresql", "postgresql-direct", "mysql", "mssql"),

@@ -5,6 +5,9 @@ r"""FTP (RFC 959) with FEAT (RFC 2389) and AUTH TLS (RFC 2228 §3, RFC 4217 §4)
 
 A list that lacks AUTH does not decide either: there are servers that leave it out, and others that list AUTH without
 its mechanisms (testssl.sh#2132). Lines within a reply are free text, which may look like replies (RFC 959 §4.2).
+
+Where the list has `AUTH SSL` alone, which is the name of before RFC 4217, and AUTH TLS is not known, it is said too.
+TLS begins behind it in the same way; but for the data connections, which are then protected without PROT.
 """
 
 import re
@@ -12,7 +15,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from scanner.dialogue import End, LimitExceeded, Script, Stop, Violation, WireEnded
-from scanner.outcome import Stage, Verdict
+from scanner.outcome import Flag, Stage, Verdict
 from scanner.starttls.result import Capabilities, Conversation, Inside, StartTls, Upgrade, Within, shown, upper
 from scanner.starttls.words import speaks_of_too_many
 from scanner.wire_text import printable
@@ -28,8 +31,10 @@ _GREETING = re.compile(rb"(?!20[01])[1-5]\d\d(?:[ -]|$)")  # 200 and 201 are how
 _MAIL_GREETING = re.compile(rb"\b(?:E(SMTP)|(LMTP))\b")  # they say 220 too, and take AUTH for SASL
 _ABOUT_TLS = re.compile(rb"\b(?:TLS|SSL|FTPS|AUTH|encrypt\w*)\b", re.IGNORECASE)
 _UNKNOWN = {500, 502}  # RFC 959 §5.4
+_NOT_BY_THIS_NAME = _UNKNOWN | {504}  # the mechanism is not (RFC 2228 §5.1)
 _POLICY_CODES = {530, 534}
-_TLS_MECHANISMS = {"TLS", "TLS-C", "TLS-P", "SSL"}  # RFC 4217, TLS-PARM; SSL is the name of before (MS-FTPS)
+_OLD_NAME = "SSL"  # [MS-FTPS]
+_TLS_MECHANISMS = {"TLS", "TLS-C", "TLS-P", _OLD_NAME}  # RFC 4217, TLS-PARM
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +74,13 @@ class FtpTalk(Conversation[T]):
         return Reply(int(match[1]), tuple(lines))
 
     def read_greeting(self) -> Script[Reply]:
-        """The greeting, after any number of minutes that 120 speaks of (RFC 959 §5.4)."""
+        """The greeting, 220 or a refusal, after any number of minutes that 120 speaks of (RFC 959 §5.4)."""
         for _ in range(MAX_DELAYS):
             greeting = yield from self.read_reply()
-            if greeting.code != 120:
+            if greeting.code == 220 or greeting.code >= 400:
                 return greeting
+            if greeting.code != 120:
+                raise Violation("not a greeting", b"%d %s" % (greeting.code, greeting.text))
         raise LimitExceeded
 
     def feat(self) -> Script[Reply]:
@@ -92,8 +99,6 @@ class Ftp(FtpTalk[StartTls], Upgrade):
     def script(self) -> Script[StartTls]:
         """See the diagram at the head of the module."""
         greeting = yield from self.read_greeting()
-        if greeting.code < 400 and greeting.code != 220:
-            raise Violation("not a greeting", b"%d %s" % (greeting.code, greeting.text))
         if greeting.code != 220:
             return self.result(_session_refusal(greeting))
         if mail := _MAIL_GREETING.search(greeting.lines[0]):
@@ -106,8 +111,16 @@ class Ftp(FtpTalk[StartTls], Upgrade):
             raise Violation("no answer to FEAT", b"%d %s" % (features.code, features.text))
         self._note(features)
         self.stage = Stage.REPLY
-        yield from self.say(b"AUTH TLS\r\n")
-        return self.result(self._upgrade_verdict((yield from self.read_reply())))
+        reply = yield from self._auth(b"TLS")
+        if reply.code in _NOT_BY_THIS_NAME and self._only_by_old_name() and not speaks_of_too_many(reply.text):
+            reply = yield from self._auth(b"SSL")
+            if reply.code == 234:
+                self.flags.add(Flag.AUTH_SSL)
+        return self.result(self._upgrade_verdict(reply))
+
+    def _auth(self, mechanism: bytes) -> Script[Reply]:
+        yield from self.say(b"AUTH " + mechanism + b"\r\n")
+        return (yield from self.read_reply())
 
     def stopped(self, stop: Stop) -> StartTls:
         """A delay of minutes that nothing follows is the server's word that it is not there now."""
@@ -123,12 +136,17 @@ class Ftp(FtpTalk[StartTls], Upgrade):
     def _note(self, features: Reply) -> None:
         if features.code == 211:
             self.before = _capabilities(features)
-            self.advertised = any(_is_auth_tls(line) for line in self.before.capabilities)
+            self.advertised = any(map(_is_auth_tls, self.before.capabilities))
         elif features.code == 534 or (features.code == 530 and _ABOUT_TLS.search(features.text)):
             self.required = True  # 530 alone is about a login (vsftpd says it to every command before one)
 
+    def _only_by_old_name(self) -> bool:
+        """Is TLS in the list as SSL, and as nothing else?"""
+        lines = filter(_is_auth_tls, self.before.capabilities if self.before else ())
+        return {frozenset(_mechanisms(line) or ()) & _TLS_MECHANISMS for line in lines} == {frozenset({_OLD_NAME})}
+
     def _upgrade_verdict(self, reply: Reply) -> Verdict:
-        """What the answer to AUTH TLS means (RFC 2228 §3, RFC 4217 §4.2)."""
+        """What the answer to AUTH means (RFC 2228 §3, RFC 4217 §4.2)."""
         if reply.code == 234:
             return Verdict.OK
         if reply.code < 400:
@@ -157,8 +175,6 @@ class FtpInside(FtpTalk[Inside], Within):
         """The greeting where there is one, then the list."""
         if self.greeting:
             greeting = yield from self.read_greeting()
-            if greeting.code < 400 and greeting.code != 220:
-                raise Violation("not a greeting", b"%d %s" % (greeting.code, greeting.text))
             if greeting.code != 220:
                 return self.turned_away(_session_refusal(greeting))
         features = yield from self.feat()
@@ -186,5 +202,11 @@ def _capabilities(features: Reply) -> Capabilities:
 
 def _is_auth_tls(line: str) -> bool:
     """Does a line say `AUTH TLS;TLS-C;`, `AUTH SSL TLS`, or nothing but `AUTH`?"""
+    mechanisms = _mechanisms(line)
+    return mechanisms is not None and (not mechanisms or not _TLS_MECHANISMS.isdisjoint(mechanisms))
+
+
+def _mechanisms(line: str) -> list[str] | None:
+    """What stands behind AUTH; None in another line."""
     name, *mechanisms = upper(line).replace(";", " ").replace(",", " ").split() or [""]
-    return name == "AUTH" and (not mechanisms or not _TLS_MECHANISMS.isdisjoint(mechanisms))
+    return mechanisms if name == "AUTH" else None

@@ -3,11 +3,12 @@ r"""IMAP (RFC 9051, RFC 3501) with STARTTLS (RFC 2595 §3).
     S: * OK greeting ──▶ [C: t1 CAPABILITY ──▶ S: * CAPABILITY … / t1 OK] ──▶ C: t2 STARTTLS ──▶ S: t2 OK ──▶ TLS
 
 The bracket is left out when the greeting's own `[CAPABILITY …]` lists STARTTLS; a list that lacks it may be short for
-the greeting's sake, so it is asked for before a "no" is said.
+the greeting's sake, so it is asked for before a "no" is said. It may lack LOGINDISABLED for the same reason. So one
+connection that inquires whether TLS is required asks for the list, where the greeting's has not told that.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from scanner.dialogue import LimitExceeded, Script, Send, Stop, Violation, WireEnded
@@ -49,6 +50,7 @@ class ImapTalk(Conversation[T]):
         super().__init__()
         self.known: Capabilities | None = None  # the last list that came, from wherever
         self.listed = False  # has any of them had STARTTLS?
+        self.asked = False  # a list that comes before that is the greeting's, and may be short
         self.preauth: Response | None = None  # logged in already, which rules STARTTLS out (RFC 9051 §6.2.1)
 
     def read_response(self) -> Script[Response]:
@@ -84,6 +86,7 @@ class ImapTalk(Conversation[T]):
 
     def command(self, tag: bytes, command: bytes, injected: bytes = b"") -> Script[Response]:
         """Send a command; its tagged response, or the BYE that comes instead."""
+        self.asked = True
         yield from self.say(tag + b" " + command + b"\r\n" + injected)
         goodbye: Response | None = None
         for _ in range(MAX_RESPONSES):
@@ -111,7 +114,8 @@ class ImapTalk(Conversation[T]):
             words = shown(found[1].split())
             names = [upper(word) for word in words]
             auth = dict.fromkeys(name[5:] for name in names if name.startswith("AUTH=") and name != "AUTH=")
-            self.known = Capabilities(words, tuple(auth), "LOGINDISABLED" in names)
+            login_disabled = "LOGINDISABLED" in names or (False if self.asked else None)
+            self.known = Capabilities(words, tuple(auth), login_disabled)
             self.listed = self.listed or "STARTTLS" in names
 
 
@@ -124,7 +128,7 @@ class Imap(ImapTalk[StartTls], Upgrade):
         self._note()
         if greeting.status == "BYE":
             return self.result(_bye_verdict(greeting))
-        if not self.advertised:
+        if not self.advertised or (self.inquiring and not self.preauth and self._may_disable_login()):
             self.stage = Stage.CAPABILITIES
             of_greeting = self.known
             answer = yield from self.command(b"t1", b"CAPABILITY")
@@ -133,7 +137,7 @@ class Imap(ImapTalk[StartTls], Upgrade):
                 return self.result(_bye_verdict(answer))
             if answer.status != "OK" and speaks_of_too_many(answer.text):
                 return self.result(Verdict.RATE_LIMITED)
-            if answer.status != "OK" and self.known is of_greeting:
+            if answer.status != "OK" and self.known is of_greeting and not self.advertised:
                 self.advertised = None  # the greeting's list may be short, and there is no other
         if self.preauth:
             return self._ruled_out(self.preauth)
@@ -151,13 +155,16 @@ class Imap(ImapTalk[StartTls], Upgrade):
     def _ruled_out(self, greeting: Response) -> StartTls:
         self.stage = Stage.GREETING
         self.remember("PREAUTH", b"* " + greeting.text)
-        return self.result(Verdict.NOT_OFFERED)
+        return replace(self.result(Verdict.NOT_OFFERED), preauth=True)
+
+    def _may_disable_login(self) -> bool:
+        return self.known is not None and self.known.login_disabled is None
 
     def _note(self) -> None:
         if self.known is not None:
             self.before = self.known
             self.advertised = self.listed  # where lists contradict each other, the answer to the command decides
-            self.required = bool(self.known.login_disabled) and not self.known.auth
+            self.required = False if self.known.auth else self.known.login_disabled
 
     def _verdict(self, response: Response) -> Verdict:
         match response.status:

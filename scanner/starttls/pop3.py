@@ -89,7 +89,9 @@ class Pop3(Pop3Talk[StartTls], Upgrade):
             self.advertised = "STLS" in names
             if "USER" in names or self.before.auth or _APOP_TIMESTAMP.search(greeting.text):
                 self.required = False
-            elif self.advertised:  # without STLS nobody could log in at all: such a list just lacks USER
+            elif self.advertised or "SASL" in names:
+                # Neither USER nor a mechanism: no login is to be had. Without SASL or STLS in it, a list may just lack
+                # USER, for there are servers that take it and do not list it.
                 self.required = True
             if not self.advertised:
                 return self.result(Verdict.NOT_OFFERED)

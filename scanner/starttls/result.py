@@ -45,6 +45,7 @@ class StartTls:
     advertised: bool | None = None
     required: bool | None = None
     before: Capabilities | None = None
+    preauth: bool = False  # is the session logged in before it begins? IMAP's alone
     flags: frozenset[Flag] = frozenset()
 
     @property
@@ -83,7 +84,7 @@ def upper(text: str) -> str:
 
 
 class Conversation(Dialogue[T], ABC, Generic[T]):
-    """A dialogue in a mail protocol: remembers the last reply, for evidence."""
+    """A dialogue of any protocol of the registry: remembers the last reply, for evidence."""
 
     protocol: str  # what `hint_of` calls our own protocol
 

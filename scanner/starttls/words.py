@@ -1,19 +1,26 @@
-"""The words in which servers of every protocol say that there are too many connections.
+"""The words in which servers of every protocol say that there are too many connections, and how long to stay away.
 
-The one place where text counts: Dovecot, Postfix, Courier, Exim and the big hosters tell it by code, by text, or by
-both, and a "no" from a busy server is no answer to the question.
+Replies are decided on by their codes and their grammar. Here text counts, because Dovecot, Postfix, Courier, Exim and
+the big hosters tell of load by code, by text, or by both, and a "no" from a busy server is no answer to the question.
+What only one protocol's servers say stands in its own module: ftp.py (is a 530 about TLS?), irc.py and postgresql.py.
 """
 
 import re
 
+from scanner.outcome import Verdict
+
 _TOO_MANY = re.compile(
-    rb"too (?:many|much)\b.{0,40}\b(?:connect|session|client|mail|log)"
-    rb"|too fast|(?:rate|connection)s?[- ]limit|limit exceeded"
-    rb"|(?:maximum|max) (?:number of )?(?:\w+ )?(?:connections|clients|users|sessions)|\(the maximum\)"
+    rb"too (?:many|much)\b.{0,40}\b(?:connect|session|client|user|mail|log)"
+    rb"|too fast|\b(?:rate|connection|session|client|user|login)s?[- ]limit"
+    rb"|\b(?:connection|session|login)s?\b[^.;\n]{0,24}\blimit\b|\blimit\b[^.;\n]{0,24}\b(?:connection|session|login)s?\b"
+    rb"|(?:maximum|max) (?:number of )?(?:\w{1,20} ){0,3}(?:connections|clients|users|sessions)|\(the maximum\)"
+    rb"|connections (?:are )?(?:already )?in use"
     rb"|connection (?:rate|frequency|count)|try again later.{0,20}connections|throttl",
     re.IGNORECASE | re.DOTALL,
 )
 
+# What servers of several protocols say, where TLS or a greeting is due, when they cannot serve anybody just now.
+_PASSING = re.compile(r"4\d\d[ -]|\* BYE\b|BYE\b|ERROR :|-ERR \[(?:SYS/TEMP|IN-USE|LOGIN-DELAY)\]", re.IGNORECASE)
 
 # Every repetition is bounded, so that hostile text costs no more than its length.
 _UNIT = r"(?:days?|d|hours?|hrs?|h|minutes?|mins?|m|seconds?|secs?|s)(?![a-z])"
@@ -44,6 +51,13 @@ _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 def speaks_of_too_many(text: bytes) -> bool:
     """Does a refusal say that it is about the number or the rate of our connections?"""
     return _TOO_MANY.search(text) is not None
+
+
+def busy_verdict(text: str | None) -> Verdict | None:
+    """Is it no other protocol, but a server of this one that is too busy? None where it does not say so."""
+    if text is not None and speaks_of_too_many(text.encode()):
+        return Verdict.RATE_LIMITED
+    return Verdict.UNAVAILABLE if text and _PASSING.match(text) else None
 
 
 def seconds_asked_for(text: str) -> int:

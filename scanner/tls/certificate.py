@@ -1,7 +1,7 @@
 """What a certificate says (RFC 5280). A certificate that cannot be parsed is still a fact: its fingerprint stays.
 
-Parsing is cached by the certificate itself: one certificate on 50,000 endpoints is parsed once. A server may send what
-it likes, so all that is kept is bounded: the cache, the names and the serial number.
+Parsing is cached by fingerprint: one certificate on 50,000 endpoints is parsed once. A server may send what it likes,
+so all that is kept is bounded: the cache, the names and the serial number.
 """
 
 import hashlib
@@ -9,21 +9,30 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 
+from scanner.cache import Cache
+from scanner.tls.scts import Sct, read_scts
 from scanner.wire_text import printable
 
 T = TypeVar("T")
 
-CACHED_CERTIFICATES = 2_048
-MAX_CACHED_BYTES = 8_192  # with 100 names and three timestamps of CT, a certificate has half of that
+# Of DER, with so many bytes on top for each: 3,500 ordinary certificates. Their facts take 15 MB then, and ten times
+# that of the worst that servers can send.
+MAX_CACHED_BYTES = 12_582_912
+CACHE_ENTRY_BYTES = 2_048
 MAX_NAMES = 1_000
 MAX_SERIAL_BYTES = 512  # RFC 5280 §4.1.2.2 allows 20
+
+STATUS_REQUEST = 5  # the TLS extension that RFC 7633 §4.2.1 makes a duty: "must staple"
+
+# Object identifiers in DER: RFC 7633 §6, RFC 6962 §3.3.
+_TLS_FEATURE = bytes.fromhex("06082b06010505070118")
+_SCT_LIST = bytes.fromhex("060a2b06010401d679020402")
 
 _DH = {"1.2.840.113549.1.3.1", "1.2.840.10046.2.1"}  # PKCS #3, X9.42
 
@@ -79,6 +88,8 @@ class Certificate:
     signature: str | None = None
     signature_oid: str | None = None
     self_signed: bool | None = None
+    must_staple: bool | None = None
+    scts: tuple[Sct, ...] | None = None  # those that it has in it
     parse_error: str | None = None
 
     def valid_at(self, moment: datetime) -> bool | None:
@@ -88,22 +99,22 @@ class Certificate:
         return self.not_before <= moment <= self.not_after
 
 
+PARSED = Cache[Certificate](MAX_CACHED_BYTES)
+
+
 def sha256(der: bytes) -> str:
     """The fingerprint of a certificate, hexadecimal."""
     return hashlib.sha256(der).hexdigest()
 
 
 def read_certificate(der: bytes) -> Certificate:
-    """The facts of a certificate in DER. Never raises: see `parse_error`.
-
-    The last 2,048 of at most 8 KB are kept: 10 MB of ordinary ones, and 250 MB of the worst that a server can send.
-    """
-    return _read_once(der) if len(der) <= MAX_CACHED_BYTES else _read(der)
+    """The facts of a certificate in DER. Never raises: see `parse_error`."""
+    return PARSED.get(sha256(der), lambda: _read(der), cache_weight(der))
 
 
-@lru_cache(maxsize=CACHED_CERTIFICATES)
-def _read_once(der: bytes) -> Certificate:
-    return _read(der)
+def cache_weight(der: bytes) -> int:
+    """What a certificate, or what was worked out of it, counts for in a cache of `MAX_CACHED_BYTES`."""
+    return len(der) + CACHE_ENTRY_BYTES
 
 
 def _read(der: bytes) -> Certificate:
@@ -130,7 +141,7 @@ class _Facts:
         return Certificate(
             sha256=sha256(self.der),
             spki_sha256=self._fact(lambda: sha256(_spki(self.der))),
-            serial=self._fact(lambda: _hexadecimal(parsed.serial_number)),
+            serial=self._fact(lambda: hexadecimal(parsed.serial_number)),
             subject=self._fact(lambda: _shown(parsed.subject.rfc4514_string())),
             issuer=self._fact(lambda: _shown(parsed.issuer.rfc4514_string())),
             dns_names=names[0] if names else None,
@@ -141,6 +152,8 @@ class _Facts:
             signature=_SIGNATURES.get(oid) if oid else None,
             signature_oid=oid,
             self_signed=self._fact(self._self_signed),
+            must_staple=STATUS_REQUEST in _features(extension_of(self.der, _TLS_FEATURE) or b""),
+            scts=read_scts(_octets(extension_of(self.der, _SCT_LIST) or b"")),
             parse_error=_shown("; ".join(dict.fromkeys(self.errors))) or None,
         )
 
@@ -210,12 +223,55 @@ def _shown(text: str) -> str:
 
 def _spki(der: bytes) -> bytes:
     """The SubjectPublicKeyInfo as it stands in a certificate (RFC 5280 §4.1), which a parser has found to be one."""
+    at = _spki_at(der)
+    return der[at : _content(der, at)[1]]
+
+
+def _spki_at(der: bytes) -> int:
     at, _ = _content(der, _content(der, 0)[0])  # into Certificate, and into its TBSCertificate
     if der[at] == 0xA0:  # the version, [0]; without it, it is 1
         at = _content(der, at)[1]
     for _ in ("serialNumber", "signature", "issuer", "validity", "subject"):
         at = _content(der, at)[1]
-    return der[at : _content(der, at)[1]]
+    return at
+
+
+def extension_of(der: bytes, oid: bytes) -> bytes | None:
+    """The value of an extension as it stands in a certificate, which a parser has found to be one, but for its value.
+
+    `oid` is in DER. The parser refuses all extensions together where it refuses one.
+    """
+    end, at = _content(der, _content(der, 0)[0])[1], _content(der, _spki_at(der))[1]
+    while at < end and der[at] != 0xA3:  # past the unique identifiers, [1] and [2]
+        at = _content(der, at)[1]
+    if at >= end:
+        return None
+    at, end = _content(der, _content(der, at)[0])  # into Extensions
+    while at < end:
+        inner, behind = _content(der, at)
+        if der.startswith(oid, inner):
+            inner += len(oid)
+            start, stop = _content(der, _content(der, inner)[1] if der[inner] == 0x01 else inner)  # past `critical`
+            return der[start:stop]
+        at = behind
+    return None
+
+
+def _features(value: bytes) -> set[int]:
+    """The numbers of a SEQUENCE of them (RFC 7633 §4.1), as far as it can be read; each takes a byte or two."""
+    found, at = set[int](), 2
+    while at + 1 < len(value):
+        start, at = at + 2, at + 2 + value[at + 1]
+        found.add(int.from_bytes(value[start:at], "big"))
+    return found
+
+
+def _octets(value: bytes) -> bytes:
+    """The content of an OCTET STRING, empty where it is none."""
+    if len(value) < 2 or value[0] != 0x04:
+        return b""
+    start, end = _content(value, 0)
+    return value[start:end]
 
 
 def _content(der: bytes, at: int) -> tuple[int, int]:
@@ -227,8 +283,8 @@ def _content(der: bytes, at: int) -> tuple[int, int]:
     return start, start + size
 
 
-def _hexadecimal(serial: int) -> str:
-    """Whole bytes, as certificates are shown everywhere."""
+def hexadecimal(serial: int) -> str:
+    """A serial number in whole bytes, as certificates are shown everywhere. Raises ValueError for one too long."""
     if (size := serial.bit_length() // 8 + 1) > MAX_SERIAL_BYTES:
         raise ValueError(f"a serial number of {size} bytes")
     digits = f"{abs(serial):x}"

@@ -8,15 +8,25 @@ Nothing of it needs a key, so nothing of it depends on what the local TLS librar
 """
 
 from abc import ABC
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from scanner.dialogue import End, LimitExceeded, Script, Send, Stop, Violation, WireEnded
 from scanner.tls import sslv2
 from scanner.tls.dialogue import TlsDialogue
-from scanner.tls.hello import MalformedHelloError, client_hello, read_server_hello
+from scanner.tls.hello import MalformedHelloError, ServerHello, Shape, client_hello, offered_suites, read_server_hello
 from scanner.tls.names import Version
-from scanner.tls.wire import HEADER_BYTES, MAX_FRAGMENT_BYTES, ContentType, HandshakeType, is_text, starts_record
+from scanner.tls.scts import MAX_LIST_BYTES
+from scanner.tls.wire import (
+    HEADER_BYTES,
+    MAX_FRAGMENT_BYTES,
+    ContentType,
+    Extension,
+    HandshakeType,
+    is_text,
+    starts_record,
+)
 from scanner.wire_text import printable
 
 MAX_BYTES = 65_536
@@ -77,6 +87,11 @@ class HelloAnswer:
     tarpit: bool = False  # bytes kept coming until the deadline of the connection
     partial: bool = False  # the wire ended after TLS had begun: half an answer, which is not silence
     flags: frozenset[str] = frozenset()
+    kinds: tuple[int, ...] = ()  # of ciphers: those that an SSLv2 server has of ours
+    certificate: bytes = b""  # DER, of an SSLv2 server
+    scts: bytes = b""  # a list of them (RFC 6962 §3.3), as it stands in the ServerHello
+    server_hello: ServerHello | None = None  # the whole of it, where an Offer asked for it (`offer.py`)
+    behind: tuple[tuple[int, bytes], ...] = ()  # messages behind it: (type, body)
 
     @property
     def speaks_tls(self) -> bool:
@@ -158,17 +173,29 @@ class HelloExchange(TlsDialogue[HelloAnswer], ABC):
 
 
 class TlsExchange(HelloExchange):
-    """SSLv3 to TLS 1.3."""
+    """SSLv3 to TLS 1.3: `hello` offers `version` and these suites."""
 
-    def __init__(self, version: Version, server_name: str | None, entropy: bytes, *, after_upgrade: bool) -> None:
-        super().__init__(client_hello(version, server_name, entropy), after_upgrade=after_upgrade)
+    def __init__(self, hello: bytes, version: Version, suites: Container[int], *, after_upgrade: bool) -> None:
+        super().__init__(hello, after_upgrade=after_upgrade)
         self.version = version
+        self.suites = suites
+        self.max_message_bytes = MAX_HELLO_BYTES
+        self.server_hello: ServerHello | None = None
+        self._records = 0
 
     def script(self) -> Script[HelloAnswer]:
         """See the diagram at the head of the module."""
         yield Send(self.hello)
         yield from self.skip_text()
-        for _ in range(MAX_RECORDS):
+        message = yield from self.read_message()
+        return message if isinstance(message, HelloAnswer) else self._judge(*message)
+
+    def read_message(self) -> Script[HelloAnswer | tuple[int, bytes]]:
+        """(type, body) of the next handshake message; or the alert that ends it."""
+        while not (message := _first_message(self.messages, self.max_message_bytes)):
+            self._records += 1
+            if self._records > MAX_RECORDS:
+                raise LimitExceeded
             content, fragment = yield from self.read_record()
             if content == ContentType.ALERT:
                 if answer := self.read_alert(fragment):
@@ -177,11 +204,10 @@ class TlsExchange(HelloExchange):
                 self.messages += fragment
                 if not self.messages[0]:
                     self.messages = _without_hello_requests(self.messages)
-                if message := _first_message(self.messages):
-                    return self._judge(*message)
             elif content != ContentType.CHANGE_CIPHER_SPEC:
                 raise Violation("application data before a ServerHello")
-        raise LimitExceeded
+        self.messages = self.messages[4 + len(message[1]) :]
+        return message
 
     def _judge(self, kind: int, body: bytes) -> HelloAnswer:
         if kind == HandshakeType.CLIENT_HELLO:
@@ -189,12 +215,14 @@ class TlsExchange(HelloExchange):
         if kind != HandshakeType.SERVER_HELLO:
             raise Violation("a handshake message before the ServerHello")
         try:
-            hello = read_server_hello(body, self.version)
+            hello = self.server_hello = read_server_hello(body, self.version, self.suites)
         except MalformedHelloError as error:
             raise Violation(str(error)) from error
         answer = HelloAnswer(
             Evidence.SERVER_HELLO, version=hello.version, cipher=hello.cipher, group=hello.group, flags=hello.flags
         )
+        if scts := hello.extensions.get(Extension.SIGNED_CERTIFICATE_TIMESTAMP):
+            answer = replace(answer, scts=scts[:MAX_LIST_BYTES])
         if hello.version < self.version.code:
             return replace(answer, evidence=Evidence.LOWER_VERSION)
         if hello.version > self.version.code:
@@ -241,19 +269,33 @@ class Sslv2Exchange(HelloExchange):
         hello = sslv2.read_server_hello(message)
         if hello is None or hello.version != Version.SSLV2.code:
             raise Violation("not a SERVER-HELLO", seen)
+        flags = set() if hello.ciphers else {"no_ciphers"}
+        if not set(hello.ciphers) <= set(sslv2.CIPHER_KINDS):
+            flags.add("unoffered_cipher")
         return HelloAnswer(
             Evidence.SSLV2_SERVER_HELLO,
             version=hello.version,
             cipher=hello.ciphers[0] if hello.ciphers else None,
-            flags=frozenset() if hello.ciphers else frozenset({"no_ciphers"}),
+            kinds=hello.ciphers,
+            certificate=hello.certificate,
+            flags=frozenset(flags),
         )
 
 
-def exchange(version: Version, server_name: str | None, entropy: bytes, *, after_upgrade: bool) -> HelloExchange:
-    """The dialogue that asks for this version."""
+def exchange(
+    version: Version,
+    server_name: str | None,
+    entropy: bytes,
+    *,
+    after_upgrade: bool,
+    shape: Shape = Shape.PLAIN,
+    alpn: tuple[bytes, ...] = (),
+) -> HelloExchange:
+    """The dialogue that asks for this version with a hello of this shape; SSLv2 has but one."""
     if version is Version.SSLV2:
         return Sslv2Exchange(entropy, after_upgrade=after_upgrade)
-    return TlsExchange(version, server_name, entropy, after_upgrade=after_upgrade)
+    hello = client_hello(version, server_name, entropy, shape, alpn)
+    return TlsExchange(hello, version, offered_suites(version, shape), after_upgrade=after_upgrade)
 
 
 def _without_hello_requests(data: bytes) -> bytes:
@@ -261,11 +303,11 @@ def _without_hello_requests(data: bytes) -> bytes:
     return data[zeros - zeros % HELLO_REQUEST_BYTES :]
 
 
-def _first_message(data: bytes) -> tuple[int, bytes] | None:
+def _first_message(data: bytes, most: int) -> tuple[int, bytes] | None:
     """(type, body) of the first handshake message, once it is whole."""
     if len(data) < 4:
         return None
     length = int.from_bytes(data[1:4], "big")
-    if length > MAX_HELLO_BYTES:
+    if length > most:
         raise Violation("a message that is too long")
     return (data[0], data[4 : 4 + length]) if len(data) >= 4 + length else None

@@ -9,38 +9,41 @@ server may say is never a limit of ours.
 from dataclasses import dataclass
 from functools import cache
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL, crypto
 
 from scanner.dialogue import LimitExceeded, Script, Send, Stop, Violation, WireEnded, verdict_of
 from scanner.outcome import Outcome, Stage, Verdict
 from scanner.tls.dialogue import TlsDialogue
+from scanner.tls.flight import MAX_CHAIN, ClientCertificate, Flight
 from scanner.tls.names import (
     Version,
     alert_name,
     alert_of_openssl,
     cipher_code_of_openssl,
-    cipher_name,
     group_code,
     version_of_code,
 )
-from scanner.tls.wire import CLOSE_NOTIFY, HEADER_BYTES, ContentType, HandshakeType, is_text, starts_record
+from scanner.tls.wire import HEADER_BYTES, ContentType, HandshakeType, is_text, starts_record
 from scanner.wire_text import printable
 
 MAX_BYTES = 262_144
-MAX_CHAIN = 32
 BIO_BYTES = 16_384
-ALERT_BYTES = HEADER_BYTES + 2
 NEWEST_RECORD_MINOR = 4  # records of TLS 1.3 say 3; some servers write 4
 
-MAX_GROUP_BYTES = 512  # of 10,000 bits, the most that OpenSSL takes, the two powers last 0.7 s; of 4,096, 30 ms
-
+# The order is that of OpenSSL's own default, which leaves out the two of CCM: a server may have nothing else.
+_TLS13_SUITES = (
+    b"TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256"
+    b":TLS_AES_128_CCM_SHA256:TLS_AES_128_CCM_8_SHA256"
+)
 _LEGACY_SERVER_CONNECT = 0x4  # SSL_OP_LEGACY_SERVER_CONNECT
+_PADDING = 0x10  # SSL_OP_TLSEXT_PADDING: a hello of 256 to 511 bytes hangs an old F5 (RFC 7685 §1)
 _RELEASE_BUFFERS = 0x10  # SSL_MODE_RELEASE_BUFFERS: an idle connection keeps none
-_MESSAGE_HEADER_BYTES = 4
-_SERVER_KEY_EXCHANGE = 12
-_FATAL = 2
+_STATE_CHANGE = 0x1001  # SSL_CB_CONNECT_LOOP
+_READ_CERTIFICATE_REQUEST = b"SSLv3/TLS read server certificate request"  # in TLS 1.3 too
 _MESSAGE_TOO_LONG = "excessive message size"
 _UNSUPPORTED_VERSION = "unsupported protocol"
+_UNREADABLE_STAPLE = "bad_certificate_status_response"  # OpenSSL's own word too, where no such alert came
 # Not here, because a server may choose only what it was offered: "unknown cipher returned" and "wrong cipher returned"
 # (RFC 5246 §7.4.1.3), "unsupported compression algorithm" (the same), "wrong signature type" (§7.4.3; RFC 8446 §4.4.3;
 # SHA-1 is offered, for old servers), "wrong curve" (RFC 8422 §5.4); and "wrong version number", which is of records.
@@ -59,11 +62,20 @@ _LOCAL_REASONS = frozenset(
 )
 
 
+# How servers say that they want a certificate of the client's, and got none that they like (RFC 8446 §6.2, §4.4.2.4).
+_WITHOUT_CERTIFICATE = {
+    *("certificate_required", "handshake_failure", "access_denied", "bad_certificate", "no_certificate", "unknown_ca"),
+    *("unsupported_certificate", "certificate_unknown", "certificate_expired", "certificate_revoked"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Handshake:
     """What was negotiated; or `failure`, when nothing was. `chain` is DER, leaf first.
 
-    `partial`: the wire ended after TLS had begun; so half an answer is told from silence.
+    Of a handshake that failed, `chain` is what had come in plaintext. `staple` is an OCSP response, empty where none
+    came, and None where nobody asked. `partial`: the wire ended after TLS had begun; so half an answer is told from
+    silence.
     """
 
     version: Version | None = None
@@ -73,6 +85,8 @@ class Handshake:
     group_text: str | None = None  # OpenSSL's name
     alpn: str | None = None
     chain: tuple[bytes, ...] = ()
+    client_certificate: ClientCertificate | None = None
+    staple: bytes | None = None
     failure: Outcome | None = None
     partial: bool = False
 
@@ -83,27 +97,75 @@ class Handshake:
 
 
 @cache
-def measuring_context(alpn: tuple[bytes, ...] = ()) -> SSL.Context:
-    """The context that all handshakes share."""
+def measuring_context(alpn: tuple[bytes, ...] = (), newest: Version | None = None) -> SSL.Context:
+    """The context that all handshakes share.
+
+    The hello is longer than a packet, for it has a hybrid key share (RFC 8446 §4.2.8); with `newest`, the newest
+    version to offer, it is short: one group of elliptic curves, and in TLS 1.3 no other.
+    """
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_cipher_list(b"ALL:COMPLEMENTOFALL:@SECLEVEL=0")
-    context.set_options(_LEGACY_SERVER_CONNECT | SSL.OP_NO_RENEGOTIATION)
+    context.set_tls13_ciphersuites(_TLS13_SUITES)
+    context.set_options(_LEGACY_SERVER_CONNECT | _PADDING | SSL.OP_NO_RENEGOTIATION)
     context.set_mode(_RELEASE_BUFFERS)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_verify(SSL.VERIFY_NONE)
+    context.set_info_callback(_note_state)
+    context.set_ocsp_client_callback(_note_staple)
     if alpn:
         context.set_alpn_protos(list(alpn))
+    if newest:
+        context.set_max_proto_version(newest.code)
+    if newest is Version.TLS1_3:
+        context.set_tmp_ecdh(ec.SECP256R1())
     return context
+
+
+@dataclass(slots=True)
+class _Noted:
+    """What OpenSSL tells on the way."""
+
+    requests_certificate: bool = False
+    staple: bytes = b""
+
+
+def _note_state(tls: SSL.Connection, where: int, _value: int) -> None:
+    if where == _STATE_CHANGE and tls.get_state_string() == _READ_CERTIFICATE_REQUEST:
+        tls.get_app_data().requests_certificate = True
+
+
+def _note_staple(tls: SSL.Connection, staple: bytes, _data: object) -> bool:
+    tls.get_app_data().staple = staple
+    return True  # go on, whatever it says
+
+
+@cache
+def offered_suites() -> frozenset[int]:
+    """Code points of what a handshake offers: all that the library still has."""
+    names = SSL.Connection(measuring_context(), None).get_cipher_list()
+    return frozenset(filter(None, map(cipher_code_of_openssl, names)))
 
 
 class HandshakeDialogue(TlsDialogue[Handshake]):
     """OpenSSL's handshake as a dialogue. After it, `tls` is the connection to speak through."""
 
-    def __init__(self, server_name: str | None, *, after_upgrade: bool, alpn: tuple[bytes, ...] = ()) -> None:
+    def __init__(
+        self,
+        server_name: str | None,
+        *,
+        after_upgrade: bool,
+        alpn: tuple[bytes, ...] = (),
+        newest: Version | None = None,
+    ) -> None:
         super().__init__(MAX_BYTES, after_upgrade=after_upgrade)
-        self.tls = SSL.Connection(measuring_context(alpn), None)
+        self.tls = SSL.Connection(measuring_context(alpn, newest), None)
         self.tls.set_connect_state()
-        self._flight = _Flight()
+        # A response that OpenSSL cannot read breaks the handshake; then a capped one is made, and does without.
+        self._asks_for_staple = newest is None
+        if self._asks_for_staple:
+            self.tls.request_ocsp()
+        self._flight, self._noted = Flight(), _Noted()
+        self.tls.set_app_data(self._noted)
         if server_name is not None:
             self.tls.set_tlsext_host_name(server_name.encode("ascii"))
 
@@ -122,7 +184,7 @@ class HandshakeDialogue(TlsDialogue[Handshake]):
                 finished = self._step()
             except SSL.Error as error:
                 yield from self._last_words()
-                return Handshake(failure=failure_of(error, self._flight.alert, self._flight.version))
+                return self._failed(failure_of(error, self._flight.alert, self._flight.version))
             yield from self._last_words()
         return self._negotiated()
 
@@ -135,7 +197,7 @@ class HandshakeDialogue(TlsDialogue[Handshake]):
             return Handshake(failure=Outcome(verdict, Stage.TLS, kind, hint, detail=printable(data)))
         cause = stop.end.value if isinstance(stop, WireEnded) else str(stop) or None
         partial = self.began and isinstance(stop, WireEnded)
-        return Handshake(failure=Outcome(verdict_of(stop), Stage.TLS, cause), partial=partial)
+        return self._failed(Outcome(verdict_of(stop), Stage.TLS, cause), partial=partial)
 
     def _is_echo(self) -> Script[bool]:
         """Is it our own hello that comes back? Raises Violation for what is no record of TLS: OpenSSL cannot tell."""
@@ -156,6 +218,16 @@ class HandshakeDialogue(TlsDialogue[Handshake]):
         if data := outgoing(self.tls):
             yield Send(data)
 
+    def _failed(self, failure: Outcome, *, partial: bool = False) -> Handshake:
+        """What was seen in plaintext stays known."""
+        asked = self._flight.client_certificate
+        if self._noted.requests_certificate:
+            asked = ClientCertificate.REQUESTED
+        # Behind a ServerHelloDone, an alert answers what the client has sent since.
+        if asked is ClientCertificate.REQUESTED and self._flight.whole and failure.alert in _WITHOUT_CERTIFICATE:
+            asked = ClientCertificate.REQUIRED
+        return Handshake(chain=self._flight.chain, client_certificate=asked, failure=failure, partial=partial)
+
     def _negotiated(self) -> Handshake:
         cipher, group = self.tls.get_cipher_name(), self.tls.get_group_name()
         alpn = self.tls.get_alpn_proto_negotiated()
@@ -170,52 +242,17 @@ class HandshakeDialogue(TlsDialogue[Handshake]):
             group_text=group,
             alpn=printable(alpn) if alpn else None,
             chain=tuple(crypto.dump_certificate(crypto.FILETYPE_ASN1, each) for each in chain),
+            client_certificate=ClientCertificate.REQUESTED
+            if self._noted.requests_certificate
+            else ClientCertificate.NONE,
+            staple=self._noted.staple if self._asks_for_staple else None,
         )
 
 
-class _Flight:
-    """Reads along in what a server says in the clear, up to what OpenSSL does not tell or does not bound."""
-
-    def __init__(self) -> None:
-        self.version: int | None = None  # of the ServerHello
-        self.alert = b""  # the record of the one that ends it; of several that do not, the last
-        self._records = bytearray()
-        self._messages = bytearray()
-        self._over = self._ended = False
-
-    def read(self, data: bytes) -> None:
-        """Before OpenSSL does. Raises LimitExceeded for a finite-field group that would keep it busy for long."""
-        self._records += data
-        while record := _first(self._records, HEADER_BYTES, 3):
-            if record[0] == ContentType.HANDSHAKE and not self._over:
-                self._messages += record[HEADER_BYTES:]
-            elif record[0] == ContentType.ALERT and len(record) == ALERT_BYTES and not self._ended:
-                self.alert = record
-                self._ended = record[HEADER_BYTES] == _FATAL or record[HEADER_BYTES:] == CLOSE_NOTIFY
-        while not self._over and (message := _first(self._messages, _MESSAGE_HEADER_BYTES, 1)):
-            self._read_message(message[0], message[_MESSAGE_HEADER_BYTES:])
-
-    def _read_message(self, kind: int, body: bytes) -> None:
-        number = int.from_bytes(body[:2], "big")
-        if kind == HandshakeType.SERVER_HELLO and len(body) > 34:
-            self.version = number
-            suite_at = 35 + body[34]  # behind the version, the random and the session
-            suite = cipher_name(int.from_bytes(body[suite_at : suite_at + 2], "big"))
-            self._over = suite is None or not suite.startswith("TLS_DH")  # DHE or anonymous
-        elif kind == _SERVER_KEY_EXCHANGE and self.version is not None:
-            if number > MAX_GROUP_BYTES:
-                raise LimitExceeded("dh_group")
-            self._over = True
-
-
-def _first(buffer: bytearray, header_bytes: int, length_at: int) -> bytes:
-    """Takes the first whole record or message off a buffer; empty when there is none yet."""
-    end = header_bytes + int.from_bytes(buffer[length_at:header_bytes], "big")
-    if len(buffer) < end:
-        return b""
-    taken = bytes(buffer[:end])
-    del buffer[:end]
-    return taken
+def refuses_without_certificate(error: SSL.Error) -> bool:
+    """Is what OpenSSL met inside TLS the alert of a server that wants a certificate of ours (RFC 8446 §4.4.2.4)?"""
+    failure = failure_of(error, b"")
+    return failure.alert in _WITHOUT_CERTIFICATE
 
 
 def outgoing(tls: SSL.Connection) -> bytes:
@@ -237,7 +274,7 @@ def failure_of(error: SSL.Error, alert_record: bytes, version: int | None = None
     reasons = [entry[2] for entry in error.args[0]] if error.args and isinstance(error.args[0], list) else []
     detail = "; ".join(filter(None, reasons)) or None
     alert = next(filter(None, map(alert_of_openssl, reasons)), None) if detail else _plaintext_alert(alert_record)
-    if alert:
+    if alert and (alert != _UNREADABLE_STAPLE or alert_record):
         return Outcome(Verdict.HANDSHAKE_FAILED, Stage.TLS, "alert", alert=alert)
     if version is not None and _MESSAGE_TOO_LONG in reasons:  # a chain: before a ServerHello it would be nonsense
         return Outcome(Verdict.LIMIT_EXCEEDED, Stage.TLS, "message_size", detail=detail)

@@ -4,11 +4,17 @@ A version is probed by one ClientHello that offers it and nothing above it. Up t
 `client_version`, and no `supported_versions` is sent (RFC 8446 §4.2.1); TLS 1.3 is offered by `supported_versions`
 alone, with suites of TLS 1.2 beside its own, so that an older server can answer with what it speaks instead of
 "no common cipher". SSLv3 has no extensions (RFC 6101). SSLv2 is another language: `sslv2.py`.
+
+The plain hello offers all that a server might want. A server that stumbles over it is asked again with another shape,
+which leaves out what it may have stumbled over.
 """
 
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cache
 
-from scanner.tls.names import Version
+from scanner.tls.names import Version, cipher_name
 from scanner.tls.wire import ContentType, Extension, HandshakeType, extension, record, u8, u16, vector
 
 ENTROPY_BYTES = 96  # random, session id, key share
@@ -24,7 +30,7 @@ def _codes(text: str) -> tuple[int, ...]:
     return tuple(int(code, 16) for code in text.split())
 
 
-_TLS13_SUITES = _codes("1301 1302 1303 1304 1305 00c6 00c7 c0b4 c0b5")
+_TLS13_SUITES = _codes("1301 1302 1303 1304 1305 00c6 00c7 c0b4 c0b5 c103 c104 c105 c106")  # the last: RFC 9367
 # Strongest first, so that a server that follows the client's order shows its best. The last lines are what only
 # broken servers still choose; without them such a server would look as if it did not speak the version at all.
 _AEAD_SUITES = _codes("c02b c02f c02c c030 cca9 cca8 c0ac c0ad 009e 009f ccaa 00a2 00a3 009c 009d c09c c09d")
@@ -36,20 +42,30 @@ _OLD_SUITES = _codes(
     "0015 0012 0009 0064 0062 0014 0011 0008 0006 0003 "  # DES, EXPORT
     "c018 c019 0034 003a 001b 0018 c006 c010 0002 0001"  # anonymous, NULL
 )
+# GOST: those of drafts, never registered, which are all that many servers there have; and those of RFC 9189.
+_OLD_GOST_SUITES = _codes("0081 ff85")
+_GOST_SUITES = _codes("c100 c101 c102") + _OLD_GOST_SUITES
 _RENEGOTIATION_SCSV = (0x00FF,)  # RFC 5746 §3.3; some servers want to see it
+# For a server below TLS 1.3 that would have nothing in common with its hello: what is the only choice of some.
+_LAST_RESORT_SUITES = _codes("000a c012 0016 0005 0004") + _GOST_SUITES
 
-# What SSLv3 could name: nothing with elliptic curves, which need extensions, and nothing after RFC 5246's time.
-_SSLV3_SUITES = tuple(code for code in _OLD_SUITES if code < 0x0100)
-
+# That of SSLv3 has elliptic curves too, for OpenSSL up to 1.0.2 took them there, without any extension. So an alert 40
+# to it is the end of the matter: there is no other set of suites to ask with.
 SUITES: dict[Version, tuple[int, ...]] = {
-    Version.SSLV3: _SSLV3_SUITES + _RENEGOTIATION_SCSV,
-    Version.TLS1_0: _OLD_SUITES + _RENEGOTIATION_SCSV,
-    Version.TLS1_1: _OLD_SUITES + _RENEGOTIATION_SCSV,
-    Version.TLS1_2: _AEAD_SUITES + _SHA2_SUITES + _OLD_SUITES + _RENEGOTIATION_SCSV,
-    Version.TLS1_3: _TLS13_SUITES + _AEAD_SUITES + _SHA2_SUITES[:4] + _OLD_SUITES[:10] + _RENEGOTIATION_SCSV,
+    Version.SSLV3: _OLD_SUITES + _RENEGOTIATION_SCSV,
+    Version.TLS1_0: _OLD_SUITES + _OLD_GOST_SUITES + _RENEGOTIATION_SCSV,
+    Version.TLS1_1: _OLD_SUITES + _OLD_GOST_SUITES + _RENEGOTIATION_SCSV,
+    Version.TLS1_2: _AEAD_SUITES + _SHA2_SUITES + _OLD_SUITES + _GOST_SUITES + _RENEGOTIATION_SCSV,
+    Version.TLS1_3: (
+        *(*_TLS13_SUITES, *_AEAD_SUITES, *_SHA2_SUITES[:4], *_OLD_SUITES[:10], *_LAST_RESORT_SUITES),
+        *_RENEGOTIATION_SCSV,
+    ),
 }
-_OFFERED = {version: frozenset(suites) for version, suites in SUITES.items()}
 _FAMILY = frozenset({*range(0x1300, 0x1400), *_TLS13_SUITES})  # what TLS 1.3 can have, and nothing else
+
+# RFC 8701: values that a server must pass over. One of each kind stands in the plain hello of TLS 1.3.
+_GREASE = 0x2A2A
+_GREASE_EXTENSION = u16(0x4A4A) + b"\x00\x00"
 
 X25519 = 0x001D
 _TLS13_GROUPS = _codes("001d 0017 0018 0019 001e 0100 0101 0102 0103 0104")
@@ -60,55 +76,181 @@ _SIGNATURE_ALGORITHMS = _codes(
 )
 
 
-def _list(codes: tuple[int, ...]) -> bytes:
+def code_list(codes: tuple[int, ...]) -> bytes:
+    """Code points of two bytes each, behind their length."""
     return vector(b"".join(map(u16, codes)), 2)
 
 
 def _common_extensions(groups: tuple[int, ...]) -> bytes:
     return (
         extension(Extension.EXTENDED_MASTER_SECRET, b"")
-        + extension(Extension.SUPPORTED_GROUPS, _list(groups))
+        + extension(Extension.SUPPORTED_GROUPS, code_list(groups))
         + extension(Extension.EC_POINT_FORMATS, b"\x01\x00")
         + extension(Extension.SESSION_TICKET, b"")
     )
 
 
-_COMMON = _common_extensions(_TLS13_GROUPS + _OLD_GROUPS)
-_SIGNATURES = extension(Extension.SIGNATURE_ALGORITHMS, _list(_SIGNATURE_ALGORITHMS))
-_TLS13_EXTENSIONS = (
-    extension(Extension.SUPPORTED_VERSIONS, b"\x02\x03\x04")
-    + extension(Extension.PSK_KEY_EXCHANGE_MODES, b"\x01\x01")
-    + u16(Extension.KEY_SHARE)
-    + b"\x00\x26\x00\x24"
-    + u16(X25519)
-    + b"\x00\x20"  # the key itself comes last: any 32 bytes are an X25519 key (RFC 7748 §5)
-)
-_EXTENSIONS: dict[Version, bytes] = {
-    Version.TLS1_0: _COMMON,
-    Version.TLS1_1: _COMMON,
-    Version.TLS1_2: _COMMON + _SIGNATURES,
-    Version.TLS1_3: _common_extensions(_TLS13_GROUPS) + _SIGNATURES + _TLS13_EXTENSIONS,
+class Shape(StrEnum):
+    """What a hello offers besides its version. The words stand in the records."""
+
+    PLAIN = "plain"
+    SMALL = "small"  # a dozen suites and no extension that can be spared: under 256 bytes for a name of 50
+    NO_EXTENSIONS = "no_extensions"  # not for TLS 1.3, which is one
+    NO_NAME = "no_name"
+    NO_GREASE = "no_grease"  # TLS 1.3
+    RSA = "rsa"  # server certificates with such a key alone; below TLS 1.2, key exchange with it as well
+    ECDSA = "ecdsa"
+    FINITE_FIELD = "finite_field"  # key exchange in such groups alone, and up to TLS 1.2 in whichever the server has
+    OTHER_GROUPS = "other_groups"  # TLS 1.3: those that the plain hello has not, hybrid ones first
+    ALPN = "alpn"  # with the name of the protocol that is spoken inside
+
+
+# What nearly every server has one of, each kind of key exchange and of key; by version, oldest first.
+_SMALL_SUITES: dict[Version, tuple[int, ...]] = {
+    Version.SSLV3: _codes("000a 0005 0004 002f 0035 0016 0013 0033 0009 0003"),
+    Version.TLS1_0: _codes("c013 c014 c009 c00a 0033 0039 002f 0035 0032 000a 0005"),
+    Version.TLS1_1: _codes("c013 c014 c009 c00a 0033 0039 002f 0035 0032 000a 0005"),
+    Version.TLS1_2: _codes("c02f c030 c02b c02c 009e 009f 009c c013 c014 002f 0035 000a"),
+    Version.TLS1_3: _codes("1301 1302 1303 c02f c02b 009e 009c c013 002f 000a"),  # and some for a server below it
 }
-_MIDDLES: dict[Version, bytes] = {  # from the end of the session id to the end of the compression methods
-    version: _list(suites) + b"\x01\x00" for version, suites in SUITES.items()
+_OTHER_GROUPS = _codes("11ec 11eb 11ed 0200 0201 0202 001f 0020 0021 0022 0023 0024 0025 0026 0027 0028 0029")
+_FINITE_GROUPS = _codes("0100 0101 0102 0103 0104")
+_SMALL_GROUPS = _codes("001d 0017 0018")
+_SMALL_SIGNATURES = _codes("0403 0804 0401 0503 0805 0806 0201")
+_OF_KEY = {Shape.RSA: ("_RSA_WITH",), Shape.ECDSA: ("_ECDSA_WITH",), Shape.FINITE_FIELD: ("TLS_DH_", "TLS_DHE_")}
+_KEY_TRANSPORT = ("TLS_RSA_",)
+_SIGNATURES_OF_KEY = {
+    Shape.RSA: _codes("0804 0805 0806 0809 080a 080b 0401 0501 0601 0301 0201"),
+    Shape.ECDSA: _codes("0403 0503 0603 0303 0203"),
 }
 
 
-def client_hello(version: Version, server_name: str | None, entropy: bytes) -> bytes:
+@dataclass(frozen=True, slots=True)
+class _Template:
+    """A hello but for what differs from one to the next: the random, the session id, the name and the key."""
+
+    middle: bytes  # from the end of the session id to the end of the compression methods
+    extensions: bytes | None  # but for the name, the key and the padding; None where there are none
+    named: bool
+    key: bool  # does a key share for X25519 end it?
+
+
+@cache
+def _template(version: Version, shape: Shape) -> _Template:
+    suites, tls13 = suites_of(version, shape), version is Version.TLS1_3
+    greased = tls13 and shape in (Shape.PLAIN, Shape.NO_NAME, Shape.ALPN)
+    key = tls13 and shape not in (Shape.FINITE_FIELD, Shape.OTHER_GROUPS)
+    extensions = None
+    if version is not Version.SSLV3 and shape is not Shape.NO_EXTENSIONS:
+        extensions = _extensions_of(version, shape, greased=greased, key=key)
+    listed = (_GREASE, *suites) if greased else suites
+    named = extensions is not None and shape is not Shape.NO_NAME
+    return _Template(code_list(listed) + b"\x01\x00", extensions, named, key)
+
+
+@cache
+def offered_suites(version: Version, shape: Shape) -> frozenset[int]:
+    """What a server may choose from, in answer to a hello of this shape."""
+    return frozenset(suites_of(version, shape))
+
+
+def suites_of(version: Version, shape: Shape) -> tuple[int, ...]:
+    """What a hello of this shape offers, but for GREASE."""
+    if shape is Shape.SMALL:
+        return _SMALL_SUITES[version] + _RENEGOTIATION_SCSV
+    if shape is Shape.NO_EXTENSIONS:  # nothing could pad it, so it has to stay under 256 bytes
+        return tuple(code for code in SUITES[version] if code not in _GOST_SUITES)
+    kinds = _OF_KEY.get(shape)
+    if kinds is None or version is Version.TLS1_3:
+        return SUITES[version]
+    if shape is Shape.RSA and version is not Version.TLS1_2:
+        # Its signatures are MD5 with SHA-1, or SHA-1, and a server that makes none of these may still do without.
+        kinds = _KEY_TRANSPORT
+    return (*(code for code in SUITES[version] if _is_of(code, kinds)), *_RENEGOTIATION_SCSV)
+
+
+def _is_of(suite: int, kinds: tuple[str, ...]) -> bool:
+    name = cipher_name(suite) or ""
+    return any(kind in name for kind in kinds)
+
+
+def groups_of(version: Version, shape: Shape) -> tuple[int, ...]:
+    """The groups of a hello of this shape, but for GREASE."""
+    match shape:
+        case Shape.SMALL:
+            return _SMALL_GROUPS
+        case Shape.FINITE_FIELD:
+            # Up to TLS 1.2, a server with a group of its own may not use it where others are listed (RFC 7919 §4).
+            return _FINITE_GROUPS if version is Version.TLS1_3 else _SMALL_GROUPS
+        case Shape.OTHER_GROUPS:
+            return _OTHER_GROUPS
+        case _:
+            return _TLS13_GROUPS if version is Version.TLS1_3 else _TLS13_GROUPS + _OLD_GROUPS
+
+
+def signatures_of(shape: Shape) -> tuple[int, ...]:
+    """The signature algorithms of a hello of this shape."""
+    return _SIGNATURES_OF_KEY.get(shape, _SMALL_SIGNATURES if shape is Shape.SMALL else _SIGNATURE_ALGORITHMS)
+
+
+def _extensions_of(version: Version, shape: Shape, *, greased: bool, key: bool) -> bytes:
+    groups = groups_of(version, shape)
+    if shape is Shape.SMALL:
+        data = extension(Extension.SUPPORTED_GROUPS, code_list(groups))
+        data += extension(Extension.EC_POINT_FORMATS, b"\x01\x00")
+    else:
+        data = _common_extensions((_GREASE, *groups) if greased else groups)
+    if version is Version.TLS1_2 and shape is Shape.PLAIN:  # in TLS 1.3 they would come encrypted
+        data += extension(Extension.SIGNED_CERTIFICATE_TIMESTAMP, b"")
+    if version in (Version.TLS1_2, Version.TLS1_3):
+        data += extension(Extension.SIGNATURE_ALGORITHMS, code_list(signatures_of(shape)))
+    if version is Version.TLS1_3:
+        versions = (_GREASE, TLS1_3) if greased else (TLS1_3,)
+        data += extension(Extension.SUPPORTED_VERSIONS, vector(b"".join(map(u16, versions)), 1))
+        data += extension(Extension.PSK_KEY_EXCHANGE_MODES, b"\x01\x01")
+        if greased:
+            data += _GREASE_EXTENSION
+        # The key itself comes last.
+        share = u16(X25519) + b"\x00\x20" if key else b""
+        length = len(share) + 32 if key else 0
+        data += u16(Extension.KEY_SHARE) + u16(length + 2) + u16(length) + share
+    return data
+
+
+def client_hello(
+    version: Version, server_name: str | None, entropy: bytes, shape: Shape = Shape.PLAIN, alpn: tuple[bytes, ...] = ()
+) -> bytes:
     """The record of a ClientHello that offers `version` (SSLv3 to TLS 1.3) and nothing above it.
 
     `entropy` is 96 bytes: random, session id and key share. The session id is never empty, because some servers
     insist on one (and RFC 8446 §D.4 asks for it).
     """
-    legacy = min(version.code, 0x0303)
-    body = u16(legacy) + entropy[:32] + b"\x20" + entropy[32:64] + _MIDDLES[version]
-    if version is not Version.SSLV3:
-        extensions = server_name_extension(server_name) + _EXTENSIONS[version]
-        if version is Version.TLS1_3:
-            extensions += entropy[64:96]
-        body += vector(_padded(extensions, 4 + len(body) + 2), 2)
+    template = _template(version, shape)
+    body = u16(min(version.code, 0x0303)) + entropy[:32] + b"\x20" + entropy[32:64] + template.middle
+    if template.extensions is not None:
+        extensions = server_name_extension(server_name) if template.named else b""
+        extensions += alpn_extension(alpn) + template.extensions
+        if template.key:
+            extensions += x25519_key(entropy[64:96])
+        extensions = padded(extensions, 4 + len(body) + 2)
+        body += vector(extensions, 2)
     message = u8(HandshakeType.CLIENT_HELLO) + vector(body, 3)
     return record(ContentType.HANDSHAKE, min(version.code, 0x0301), message)
+
+
+def x25519_key(entropy: bytes) -> bytes:
+    """A public key of X25519: any 32 bytes are one (RFC 7748 §5).
+
+    Its highest bit has no meaning and is to be ignored; but wolfSSL 5 takes no key that has it.
+    """
+    return entropy[:31] + bytes([entropy[31] & 0x7F])
+
+
+def alpn_extension(names: tuple[bytes, ...]) -> bytes:
+    """ALPN (RFC 7301 §3.1); nothing without names."""
+    if not names:
+        return b""
+    return extension(Extension.ALPN, vector(b"".join(vector(name, 1) for name in names), 2))
 
 
 def server_name_extension(server_name: str | None) -> bytes:
@@ -118,7 +260,7 @@ def server_name_extension(server_name: str | None) -> bytes:
     return extension(Extension.SERVER_NAME, vector(b"\x00" + vector(server_name.encode("ascii"), 2), 2))
 
 
-def _padded(extensions: bytes, rest_bytes: int) -> bytes:
+def padded(extensions: bytes, rest_bytes: int) -> bytes:
     """Padding (RFC 7685): a message of 256 to 511 bytes hangs an old F5, and some lengths hang others."""
     length = rest_bytes + len(extensions)
     if length < 256 or (length >= 512 and length % 256 not in (10, 14)):
@@ -136,21 +278,27 @@ class ServerHello:
     group: int | None  # of the key share, TLS 1.3 only
     retry: bool  # is it a HelloRetryRequest?
     flags: frozenset[str]
+    legacy_version: int = field(default=0, compare=False)  # the one in its old place
+    compression: int = field(default=0, compare=False)
+    extensions: Mapping[int, bytes] = field(default_factory=dict, compare=False)  # in their order
 
 
 class MalformedHelloError(ValueError):
     """The message is not a ServerHello, or not one that may answer this hello: it says nothing about any version."""
 
 
-def read_server_hello(body: bytes, offered: Version) -> ServerHello:
-    """Read the body of a ServerHello (RFC 8446 §4.1.3, RFC 5246 §7.4.1.3). Raises MalformedHelloError."""
+def read_server_hello(body: bytes, offered: Version, suites: Container[int] | None = None) -> ServerHello:
+    """Read the body of a ServerHello (RFC 8446 §4.1.3, RFC 5246 §7.4.1.3). Raises MalformedHelloError.
+
+    `offered`, and `suites`, which are those of the plain hello unless others are named: what it may choose from.
+    """
     if len(body) < 38 or 35 + body[34] + 3 > len(body):
         raise MalformedHelloError("a ServerHello that ends in its middle")
     if body[0] != 3 or body[34] > 32:
         raise MalformedHelloError("a version or a session id that no version of TLS has")
     random, position = body[2:34], 35 + body[34]
     cipher, compression = int.from_bytes(body[position : position + 2], "big"), body[position + 2]
-    extensions = _extensions(body[position + 3 :])
+    extensions = read_extensions(body[position + 3 :])
     version = _chosen_version(body[1], extensions.get(Extension.SUPPORTED_VERSIONS), offered)
     if version <= TLS1_3 and (cipher in _FAMILY) != (version == TLS1_3):
         raise MalformedHelloError("a suite of another version")  # RFC 8446 §B.4: neither can have the other's
@@ -158,13 +306,22 @@ def read_server_hello(body: bytes, offered: Version) -> ServerHello:
     if retry and version != TLS1_3:
         raise MalformedHelloError("a HelloRetryRequest of another version")
     flags = {hint} if version < TLS1_3 and (hint := SENTINELS.get(random[24:])) else set()
-    if cipher not in _OFFERED[offered]:
+    if cipher not in (offered_suites(offered, Shape.PLAIN) if suites is None else suites):
         flags.add("unoffered_cipher")
     if compression or (version >= TLS1_3 and body[1] != 3):  # null alone was offered; legacy_version is 0x0303
         flags.add("violation")
     share = extensions.get(Extension.KEY_SHARE)
     group = int.from_bytes(share[:2], "big") if share and len(share) >= 2 else None
-    return ServerHello(version, cipher, group, retry, frozenset(flags))
+    return ServerHello(
+        version=version,
+        legacy_version=0x0300 + body[1],
+        cipher=cipher,
+        compression=compression,
+        extensions=extensions,
+        group=group,
+        retry=retry,
+        flags=frozenset(flags),
+    )
 
 
 def _chosen_version(legacy_minor: int, chosen: bytes | None, offered: Version) -> int:
@@ -179,8 +336,10 @@ def _chosen_version(legacy_minor: int, chosen: bytes | None, offered: Version) -
     return version
 
 
-def _extensions(data: bytes) -> dict[int, bytes]:
-    """The extensions of a hello by their number; none at all where there is no list (before TLS 1.2 it is optional)."""
+def read_extensions(data: bytes) -> dict[int, bytes]:
+    """The extensions of a ServerHello by their number, in their order; none where there is no list, which is optional
+    before TLS 1.3. Raises MalformedHelloError.
+    """
     if not data:
         return {}
     end = 2 + int.from_bytes(data[:2], "big")

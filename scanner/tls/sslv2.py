@@ -9,14 +9,17 @@ CHALLENGE_BYTES = 16
 CIPHER_KINDS = (0x010080, 0x020080, 0x030080, 0x040080, 0x050080, 0x060040, 0x0700C0)
 ERROR, CLIENT_HELLO, SERVER_HELLO = 0, 1, 4
 NO_CIPHER_ERROR = 1
+X509 = 1  # the one type of certificate that there is
+MAX_KINDS = 32  # that are kept: a server may name those of ours that it has, and there are seven
 
 
 @dataclass(frozen=True, slots=True)
 class Sslv2ServerHello:
-    """A SERVER-HELLO; `ciphers` are those that both sides have, and may be none."""
+    """A SERVER-HELLO; `ciphers` are those that both sides have, each once, and may be none."""
 
     version: int
     ciphers: tuple[int, ...]
+    certificate: bytes = b""  # DER; empty where it is of a type that is not X.509
 
 
 def client_hello(entropy: bytes) -> bytes:
@@ -43,5 +46,6 @@ def read_server_hello(message: bytes) -> Sslv2ServerHello | None:
     if cipher_bytes % 3 or start + cipher_bytes > len(message):
         return None
     kinds = message[start : start + cipher_bytes]
-    ciphers = tuple(int.from_bytes(kinds[at : at + 3], "big") for at in range(0, cipher_bytes, 3))
-    return Sslv2ServerHello(int.from_bytes(message[3:5], "big"), ciphers)
+    ciphers = dict.fromkeys(int.from_bytes(kinds[at : at + 3], "big") for at in range(0, cipher_bytes, 3))
+    certificate = message[11:start] if message[2] == X509 else b""
+    return Sslv2ServerHello(int.from_bytes(message[3:5], "big"), tuple(ciphers)[:MAX_KINDS], certificate)

@@ -20,21 +20,30 @@ class HandshakeType(IntEnum):
 
     CLIENT_HELLO = 1
     SERVER_HELLO = 2
+    CERTIFICATE = 11
+    SERVER_KEY_EXCHANGE = 12
+    CERTIFICATE_REQUEST = 13
+    SERVER_HELLO_DONE = 14
+    CERTIFICATE_STATUS = 22
 
 
 class Extension(IntEnum):
     """Extensions that we send or read."""
 
     SERVER_NAME = 0
+    MAX_FRAGMENT_LENGTH = 1
     SUPPORTED_GROUPS = 10
     EC_POINT_FORMATS = 11
     SIGNATURE_ALGORITHMS = 13
+    ALPN = 16
+    SIGNED_CERTIFICATE_TIMESTAMP = 18
     PADDING = 21
     EXTENDED_MASTER_SECRET = 23
     SESSION_TICKET = 35
     SUPPORTED_VERSIONS = 43
     PSK_KEY_EXCHANGE_MODES = 45
     KEY_SHARE = 51
+    RENEGOTIATION_INFO = 0xFF01
 
 
 def u8(value: int) -> bytes:
@@ -52,7 +61,7 @@ def vector(data: bytes, length_bytes: int) -> bytes:
     return len(data).to_bytes(length_bytes, "big") + data
 
 
-def extension(kind: Extension, data: bytes) -> bytes:
+def extension(kind: int, data: bytes) -> bytes:
     """One extension of a hello."""
     return u16(kind) + vector(data, 2)
 

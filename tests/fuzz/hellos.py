@@ -9,13 +9,16 @@ from functools import cache
 from typing import Any
 
 from scanner.dialogue import Done
+from scanner.ladder import SHAPES
 from scanner.outcome import Stage, Verdict
 from scanner.tls import exchange as raw
 from scanner.tls import handshake
 from scanner.tls.dialogue import MAX_EARLY_BYTES, TlsDialogue
 from scanner.tls.exchange import Evidence, HelloAnswer, exchange
 from scanner.tls.handshake import Handshake, HandshakeDialogue
+from scanner.tls.hello import Shape
 from scanner.tls.names import Version
+from scanner.tls.sslv2 import MAX_KINDS
 from tests.fuzz.dialogues import Played, Subject, check_chunking, check_flood
 from tests.fuzz.inputs import Input, flood_of, written
 from tests.fuzz.oracles import require, require_safe_text
@@ -74,12 +77,14 @@ _ANSWER = re.compile(rb"[\x14-\x16]\x03|[\x80-\xff].[\x00\x04]|[\x00-\x3f]..[\x0
 
 
 class HelloTarget:
-    """One version's hello, in implicit mode and behind a go-ahead."""
+    """One version's hellos, the plain one first, each in implicit mode and behind a go-ahead."""
 
     def __init__(self, version: Version) -> None:
         self.version = version
+        shapes = [Shape.PLAIN, *sorted(SHAPES[version] - {Shape.PLAIN})]
         self.subjects = [
-            Subject(version.value, _exchange_of(version, after), HelloAnswer, raw.MAX_BYTES, _without_words)
+            Subject(f"{version} {shape}", _exchange_of(version, shape, after), HelloAnswer, raw.MAX_BYTES, _said)
+            for shape in shapes
             for after in (False, True)
         ]
 
@@ -99,6 +104,8 @@ class HelloTarget:
         """Numbers where there was a hello, and nowhere else; each of them was on the wire."""
         code = self.version.code
         require((answer.cipher is not None) <= answer.is_hello, "a cipher without a hello", answer)
+        require(answer.kinds[:1] == (answer.cipher,) or not answer.kinds, "cipher kinds, and another cipher", answer)
+        require(len(set(answer.kinds)) == len(answer.kinds) <= MAX_KINDS, "too many cipher kinds", answer)
         require((answer.alert is not None) == (answer.evidence is Evidence.ALERT), "an alert is not told", answer)
         require((answer.error is not None) == (answer.evidence is Evidence.SSLV2_ERROR), "an error is not told", answer)
         if answer.speaks_tls:
@@ -116,6 +123,8 @@ class HelloTarget:
             yield from (written(answer, choice) for answer in ANSWERS)
             yield from (written(flood_of(b"", answer[:255]), choice, 0xF0 + 8 * choice) for answer in ANSWERS)
             yield written(flood_of(b"\x16\x03\x03\x3f\xff\x02\x00\x3f\x00", b"x"), choice, 0xF8)
+        for choice in range(2, len(self.subjects)):
+            yield written(ANSWERS[choice % len(ANSWERS)], choice)
 
     def words(self) -> list[bytes]:
         """Beginnings."""
@@ -182,7 +191,7 @@ class AlteredTarget:
         value = dialogue.break_off(given.stop)
         _require_outcome(value)
         require_safe_text(value)
-        require(bool(value.chain) == (value.failure is None), "a chain without a handshake, or the reverse", value)
+        require(bool(value.chain) or value.failure is not None, "a handshake without a chain", value)
 
     def seeds(self) -> Iterator[bytes]:
         """None altered, and one at some places."""
@@ -214,17 +223,19 @@ def _require_early(played: Played, given: Input) -> None:
     require(given.said.startswith(early), "early bytes that nobody sent", early)
 
 
-def _exchange_of(version: Version, after: bool) -> Callable[[], raw.HelloExchange]:
-    return lambda: exchange(version, NAME, bytes(96), after_upgrade=after)
+def _exchange_of(version: Version, shape: Shape, after: bool) -> Callable[[], raw.HelloExchange]:
+    alpn = (b"h2",) if shape is Shape.ALPN else ()
+    return lambda: exchange(version, NAME, bytes(96), after_upgrade=after, shape=shape, alpn=alpn)
 
 
 def _handshake(after: bool) -> Callable[[], HandshakeDialogue]:
     return lambda: HandshakeDialogue(NAME, after_upgrade=after)
 
 
-def _without_words(answer: Any) -> object:
+def _said(answer: Any) -> object:
     """What was said in place of TLS is kept as far as it had come: its words, and what they tell, are not compared."""
-    return (answer.evidence, answer.version, answer.cipher, answer.group, answer.alert, answer.error, answer.flags)
+    numbers = (answer.version, answer.cipher, answer.kinds, answer.group, answer.alert, answer.error)
+    return answer.evidence, numbers, answer.flags
 
 
 def _without_detail(value: Any) -> object:

@@ -2,7 +2,8 @@ r"""Whole scans of one endpoint: engine, interview, connections, dialogues, conc
 
     byte 0   which service
     byte 1   bits: 1 and 2 how often it is looked at again, 4 whether certificates are kept, 8 whether the newest two
-             versions are all that is asked, 16 whether it is tested for command injection
+             versions are all that is asked, 16 whether it is tested for command injection, 32 whether connections are
+             saved, 64 whether an endpoint of implicit TLS has no name
     rest     what is said on the first connection, on the second, and so on; the last stands for all that come after
 
 Within it, a NUL and a letter mean: `C` the next connection, `N` the next turn, `W` the same after fifteen seconds, `F`
@@ -24,7 +25,7 @@ from scanner.connection import Connection, Timeouts
 from scanner.engine import Engine
 from scanner.limits import Limits
 from scanner.outcome import Flag, Outcome, Stage, Verdict
-from scanner.question import Answer
+from scanner.question import Answer, Wanted
 from scanner.record import Recorder
 from scanner.starttls import SPOKEN
 from scanner.tls.names import Version
@@ -118,6 +119,7 @@ class InterviewTarget:
             for way, answer in enumerate((*ENCRYPTED, *ANSWERS)):
                 go_ahead = _GO_AHEADS.get(name, b"")
                 yield written(go_ahead + answer, list(SERVICES).index(name), way % 32)
+                yield written(go_ahead + answer, list(SERVICES).index(name), 32 + way % 96)
 
     def words(self) -> list[bytes]:
         """What happens."""
@@ -193,8 +195,9 @@ class _Scan:
         self.service = service
         self._network = Network({ADDRESS: list(_peers(given.said, service))})
         self.retries = min(given.way & 3, 2)
-        self.versions = (Version.TLS1_2, Version.TLS1_3) if given.way & 8 else tuple(Version)
-        self.test_injection = bool(given.way & 16)
+        versions = (Version.TLS1_2, Version.TLS1_3) if given.way & 8 else tuple(Version)
+        self.wanted = Wanted(versions, test_injection=bool(given.way & 16), economical=bool(given.way & 32))
+        self.host = None if given.way & 64 and service.mode is Mode.IMPLICIT else NAMES.theirs
         self.recorder = Recorder("0" * 26, der=bool(given.way & 4), trust=trust_store())
         self.records: list[dict[str, Any]] = []
 
@@ -216,17 +219,16 @@ class _Scan:
         engine = Engine(
             self._ask,
             self._on_over,
-            self.versions,
+            self.wanted,
             _LIMITS,
             clock=_now,
             retries=self.retries,
-            test_injection=self.test_injection,
         )
         await engine.run(self._take_in)
 
     async def _take_in(self, engine: Engine) -> None:
         port = self.service.port or 4433
-        await engine.submit(Endpoint(Origin("x"), NAMES.theirs, ADDRESS, port, self.service))
+        await engine.submit(Endpoint(Origin("x"), self.host, ADDRESS, port, self.service))
 
     async def _ask(self, endpoint: Endpoint, answer: Answer) -> None:
         await Connection(endpoint, answer, Timeouts(), NAMES.ours).ask(self._network.dial)

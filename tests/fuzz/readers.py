@@ -1,23 +1,35 @@
 """Parsers, of what comes from wire, files and command line: each says what it is, or why it is not."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import TypeVar
 
 import trustme
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
 from OpenSSL import crypto
 
-from scanner.dialogue import LimitExceeded, Violation
+from scanner.dialogue import End, LimitExceeded, Violation
 from scanner.hint import hint_of
+from scanner.probes import Known, Talked
+from scanner.probes.fingerprint import Fingerprint, SayJarm
 from scanner.record import Recorder
 from scanner.starttls import ber, xmpp
 from scanner.starttls.mssql import Framing
 from scanner.tls.certificate import MAX_NAMES, read_certificate
-from scanner.tls.names import versions_named
+from scanner.tls.exchange import Evidence, HelloAnswer
+from scanner.tls.first_flight import FirstFlightExchange
+from scanner.tls.flight import MAX_CHAIN
+from scanner.tls.jarm import HELLOS, JarmExchange
+from scanner.tls.names import Version, versions_named
+from scanner.tls.ocsp import MAX_RESPONSES, read_staple
+from scanner.tls.overheard import Overheard
+from scanner.tls.scts import MAX_SCTS, read_scts
 from scanner.trust import TrustStore, Verifier
 from scanner.wire_text import MAX_TEXT_BYTES, printable
 from targets import services
@@ -32,12 +44,18 @@ from tests.conftest import as_written, validate
 from tests.fuzz.der import nodes_of
 from tests.fuzz.inputs import Input, cut, flood_of, some_places, written
 from tests.fuzz.oracles import is_safe, require, require_safe_text, texts_in
-from tests.scanner.play import byte_by_byte
+from tests.scanner.play import byte_by_byte, play
+from tests.scanner.tls.test_overheard import BEFORE, HELLO, TICKET_12, Sealer, early_data, ticket
+from tests.scanner.tls.wire import CCS, HANDSHAKE, in_records, message
 from tests.scanner.transcript import every_transcript
 
 T = TypeVar("T")
 
-HINTS = {"tls", "http", "ssh", "echo", "xmpp", *services.Protocol}
+SUITE = 0x1301
+SEALER = Sealer(SUITE)
+MIN_HELLO_BYTES, MAX_SESSION_ID_BYTES = 38, 256
+MOST_OVERHEARD_BYTES = 4_096
+HINTS = {"tls", "http", "ssh", "echo", *services.Protocol}
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 MOST_ELEMENTS = 4_096
 MOST_LIST_BYTES = 16_384  # whose every line takes ten microseconds
@@ -60,7 +78,8 @@ def check_text(given: Input) -> None:
     """Text from the wire can be shown, and is short; what can be shown already stays as it is."""
     text = printable(given.said)
     require_safe_text(text)
-    require(given.said[:MAX_TEXT_BYTES].isascii() or "\\x" in text or not text.isascii(), "bytes that vanish", text)
+    escaped = any(escape in text for escape in ("\\x", "\\u", "\\U"))
+    require(given.said[:MAX_TEXT_BYTES].isascii() or escaped or not text.isascii(), "bytes that vanish", text)
     if len(text.encode()) <= MAX_TEXT_BYTES:
         require(printable(text.encode()) == text, "safe text is changed", text)
 
@@ -168,6 +187,121 @@ def certificates() -> tuple[bytes, ...]:
         authority.issue_cert("postmaster@example.org", common_name="Post Master").cert_chain_pems[0].bytes(),
     ]
     return tuple(x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER) for pem in pems)
+
+
+def check_staple(given: Input) -> None:
+    """Whatever is stapled is of some status, or has a reason why not; what it says can be shown, and is bounded."""
+    staple = read_staple(given.said)
+    require_safe_text(staple)
+    require(staple.response_status or staple.parse_error, "no status, and no reason", staple)
+    require(len(staple.statements) <= MAX_RESPONSES, "too many statements", len(staple.statements))
+    said = staple.about(read_certificate(certificates()[1]))
+    require(said is None or said in staple.statements, "a statement that is not there", said)
+
+
+@cache
+def staple_seeds() -> Iterable[bytes]:
+    """They take a key, and so are not made before they are wanted."""
+    return map(written, staples())
+
+
+def staples() -> tuple[bytes, ...]:
+    """OCSP responses in DER: of each status, and of each word about a certificate."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    leaf, _ = (x509.load_der_x509_certificate(der) for der in certificates()[1:3])
+    responder = x509.CertificateBuilder(leaf.issuer, leaf.issuer, key.public_key(), 7, NOW, NOW)
+    signer = responder.sign(key, hashes.SHA256())
+    made = [ocsp.OCSPResponseBuilder.build_unsuccessful(status) for status in list(ocsp.OCSPResponseStatus)[1:]]
+    for word in ocsp.OCSPCertStatus:
+        revoked = NOW if word is ocsp.OCSPCertStatus.REVOKED else None
+        builder = ocsp.OCSPResponseBuilder().add_response(leaf, signer, hashes.SHA256(), word, NOW, NOW, revoked, None)
+        made.append(builder.responder_id(ocsp.OCSPResponderEncoding.NAME, signer).sign(key, hashes.SHA256()))
+    return tuple(each.public_bytes(Encoding.DER) for each in made)
+
+
+def check_scts(given: Input) -> None:
+    """A list of timestamps is bounded, and only its last entry may be one that was not there."""
+    found = read_scts(given.said)
+    require(len(found) <= MAX_SCTS, "too many timestamps", len(found))
+    require(all(each.version for each in found if each.log_id), "a log without a version", found)
+    whole = len(given.said) >= 2 + int.from_bytes(given.said[:2], "big")
+    require(not whole or read_scts(given.said + b"more") == found, "what stands behind the list is read", found)
+
+
+def sct_lists() -> list[bytes]:
+    """Lists of one, of two, and of another version."""
+    one, other = bytes(1) + bytes(range(32)) + bytes(8) + b"\0\0\4\3\0\1x", b"\1?"
+    entries = ((one,), (one, one), (other, one))
+    bodies = [b"".join(len(each).to_bytes(2, "big") + each for each in entry) for entry in entries]
+    return [len(body).to_bytes(2, "big") + body for body in bodies]
+
+
+KNOWN = Known(SERVICES["https"], "mx.example.org", (Version.TLS1_2,), {}, None)
+
+
+def check_first_flight(given: Input) -> None:
+    """The chain of a raw hello is the same however it comes, bounded, and nothing more than was sent."""
+    seen = set()
+    for pieces in ([given.said], cut(given.said, some_places(given.said)), byte_by_byte(given.said)):
+        exchange = FirstFlightExchange(Version.TLS1_2, "mx.example.org", bytes(96), after_upgrade=False)
+        play(exchange, pieces, End.RESET)
+        seen.add(replace(exchange.seen, hello=HelloAnswer(Evidence.NOT_REACHED)) if exchange.seen else None)
+    require(len(seen) == 1, "what is seen depends on how it comes", seen)
+    (flight,) = seen
+    require(flight is None or len(flight.chain) <= MAX_CHAIN, "too many certificates")
+    require(flight is None or all(der for der in flight.chain), "an empty certificate", flight)
+
+
+def first_flights() -> list[bytes]:
+    """With a chain, with a request for a certificate, and cut short."""
+    hello = bytes.fromhex("020000260303") + bytes(33) + bytes.fromhex("002f00")
+    chain = bytes.fromhex("0b00000f00000c 000003 616263 000003 646566")
+    asks, done = bytes.fromhex("0d00000501400000 00"), bytes.fromhex("0e000000")
+    flights = (hello + chain + done, hello + chain + asks + done, hello + done, hello + chain)
+    return [b"\x16\x03\x03" + len(flight).to_bytes(2, "big") + flight for flight in flights]
+
+
+def check_jarm(given: Input) -> None:
+    """A fingerprint is the same however the answers come; what is told of it is safe text, and keeps to its form."""
+    parts, end = [], list(End)[given.choice % len(End)]
+    for pieces in ([given.said], cut(given.said, some_places(given.said)), byte_by_byte(given.said)):
+        had = []
+        for hello in HELLOS:
+            exchange = JarmExchange(hello, "mx.example.org", bytes(96), after_upgrade=False)
+            had.append(Talked(SayJarm(hello), play(exchange, pieces, end).value, None))
+        parts.append(Fingerprint().result(KNOWN, had))
+    require(all(part == parts[0] for part in parts), "the fingerprint depends on how the answers come", parts)
+    require(parts[0]["jarm"] is None or len(parts[0]["jarm"]) == 62, "not a fingerprint", parts[0])
+    require_safe_text(parts[0])
+
+
+def check_overheard(given: Input) -> None:
+    """What is overheard is the same however it comes, and a ticket has numbers that a ticket can have."""
+    seen, said = set(), given.said[:MOST_OVERHEARD_BYTES]
+    for pieces in ([said], cut(said, some_places(said)), byte_by_byte(said)):
+        for tls13 in (False, True):
+            heard, secret = Overheard(tls13=tls13), SEALER.secret
+            for piece in pieces:
+                heard.hear(piece)
+            seen.add((tls13, heard.session_id, heard.abbreviated, heard.ticket, heard.open_ticket(SUITE, secret)))
+            require(heard.server_hello is None or len(said) > MIN_HELLO_BYTES, "a hello out of nothing")
+    require(len(seen) == 2, "what is overheard depends on how it comes", seen)
+    for _, session_id, _, *tickets in seen:
+        require(len(session_id) < MAX_SESSION_ID_BYTES, "a session id that is too long")
+        for found in filter(None, tickets):
+            require(0 <= found.lifetime_s < 2**32 and found.max_early_data_bytes >= 0, "no such ticket", found)
+
+
+def overheard() -> list[bytes]:
+    """Whole and abbreviated handshakes of TLS 1.2, and tickets of TLS 1.3 behind what nobody can read."""
+    hello, done = HELLO + message(11, b"\x00\x00\x00"), message(14, b"")
+    sealed = SEALER.seal(HANDSHAKE, ticket(60, early_data(16384)))
+    return [
+        in_records(hello + done + TICKET_12, 2**14) + CCS,
+        in_records(HELLO + TICKET_12, 30) + CCS,
+        BEFORE + sealed,
+        BEFORE + sealed[:-1] + b"?",
+    ]
 
 
 # --- from files and the command line ----------------------------------------------------------------------------------

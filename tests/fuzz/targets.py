@@ -44,6 +44,11 @@ def _targets() -> dict[str, Target]:
         "handshake": HandshakeTarget(),
         "handshake-altered": AlteredTarget(),
         "certificate": Reader(readers.check_certificate, readers.certificate_seeds),
+        "staple": Reader(readers.check_staple, readers.staple_seeds),
+        "scts": Reader(readers.check_scts, plain_seeds(readers.sct_lists())),
+        "first-flight": Reader(readers.check_first_flight, plain_seeds(readers.first_flights())),
+        "jarm": Reader(readers.check_jarm, plain_seeds(ANSWERS)),
+        "overheard": Reader(readers.check_overheard, plain_seeds(readers.overheard())),
         "text": Reader(
             readers.check_text, plain_seeds([b"plain", b"\x1b[31m\x85\xe2\x80\xae", "ü\U0001f4e7".encode()])
         ),

@@ -84,7 +84,7 @@ SERVERS = (
                     "TLSv1.3",
                     others=BY_GNUTLS,
                     known={
-                        "TLSv1.2": {"verdict": "unknown"} | alert("handshake_failure"),
+                        "TLSv1.2": {"flags": ["retry_used"]} | alert("handshake_failure"),
                         "TLSv1.3": {"evidence": "hello_retry_request", "group": "secp384r1", "group_id": "0x0018"},
                     },
                 ),

@@ -11,7 +11,6 @@ from tests.live.servers import (
     BY_OPENSSL,
     TLS13,
     Listener,
-    NotYet,
     Server,
     alert,
     failed,
@@ -43,9 +42,9 @@ GCM = {"cipher": "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "cipher_id": "0xc02f"}
 CHACHA = {"cipher": "TLS_CHACHA20_POLY1305_SHA256", "cipher_id": "0x1303"}
 MODERN = spoken_by_openssl("TLSv1.2", "TLSv1.3")
 # Debian's OpenSSL takes TLS 1.0 for allowed unless it is told a lowest version, and then finds no signature algorithm
-# for it at its security level 2. An alert 80 proves nothing about the version.
-UNSURE = {"verdict": "unknown"} | alert("internal_error")
-UNTOLD = merged(MODERN, {"TLSv1.0": UNSURE, "TLSv1.1": UNSURE})
+# for it at its security level 2. An alert 80 says little, and a hello for suites without signatures meets the same.
+UNSIGNED = {"flags": ["retry_used"]} | alert("internal_error")
+UNTOLD = merged(MODERN, {"TLSv1.0": UNSIGNED, "TLSv1.1": UNSIGNED})
 
 SERVERS = (
     openssl(
@@ -109,7 +108,7 @@ SERVERS = (
             "127.77.5.4",
             443,
             "https",
-            {"status": "tls", "versions": MODERN, "tls": TLS13 | {"client_certificate": NotYet("requested")}},
+            {"status": "tls", "versions": MODERN, "tls": TLS13 | {"client_certificate": "requested"}},
             leaf=WEB,
         ),
     ),
@@ -125,7 +124,7 @@ SERVERS = (
             {
                 "status": "tls",
                 "versions": MODERN,
-                "tls": {"version": "TLSv1.3", "client_certificate": NotYet("required")},
+                "tls": {"version": "TLSv1.3", "client_certificate": "required"},
             },
             leaf=WEB,
         ),
@@ -142,7 +141,7 @@ SERVERS = (
             {
                 "status": "tls",
                 "versions": spoken_by_openssl("TLSv1.2"),
-                "tls": merged(failed("handshake_failure"), {"client_certificate": NotYet("required")}),
+                "tls": merged(failed("handshake_failure"), {"client_certificate": "required"}),
             },
             leaf=WEB,
             handshake=False,

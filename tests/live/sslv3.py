@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.live.certificates import WEB_RSA, Certificates
-from tests.live.servers import TLS13, VERSIONS, Listener, NotYet, Server, alert, failed, lower, speaks
+from tests.live.servers import TLS13, VERSIONS, Listener, Server, alert, failed, lower, speaks
 
 PROGRAM = Path(__file__).with_name("sslv3_server.py")
 
@@ -56,7 +56,7 @@ SERVERS = (
             {
                 "status": "tls",
                 "versions": speaks("SSLv3", "TLSv1.0", others=OTHERS | dict.fromkeys(NEWER, lower("TLSv1.0"))),
-                "tls": {"version": "TLSv1.0", "client_certificate": NotYet("none"), "error": None},
+                "tls": {"version": "TLSv1.0", "client_certificate": "none", "error": None},
             },
             leaf=WEB_RSA,
         ),

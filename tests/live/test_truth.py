@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from tests.live.certificates import Issuer, Leaf
 from tests.live.fleet import LISTENERS
 from tests.live.scan import TLSWEEP, Scan
-from tests.live.servers import Listener, NotYet, merged
+from tests.live.servers import Listener, merged
 
 UPGRADED = {"smtp", "submission", "imap", "pop3"}
 
@@ -39,8 +39,8 @@ def truth_of(listener: Listener, number: int, scan: Scan) -> Mapping[str, object
             truth["tls"] = {"chain": chain, "certificate_from": "handshake"}
             truth["certificate"] = certificate
         else:
-            truth["tls"] = {"chain": NotYet(chain), "certificate_from": NotYet("message")}
-            truth["certificate"] = NotYet(certificate)
+            truth["tls"] = {"chain": chain, "certificate_from": "message"}
+            truth["certificate"] = certificate
     return merged(truth, listener.truth)
 
 
@@ -63,10 +63,7 @@ def verified(leaf: Leaf, host: str | None) -> dict[str, object]:
 
 def differences(truth: object, recorded: object, field: str = "") -> Iterator[Difference]:
     """Each field in which the record departs from the truth. A field that is not there counts as null."""
-    if isinstance(truth, NotYet):
-        if recorded is not None:
-            yield field, f"not looked for yet, but known to be {truth.truth!r}", recorded
-    elif isinstance(truth, Mapping) and isinstance(recorded, Mapping):
+    if isinstance(truth, Mapping) and isinstance(recorded, Mapping):
         for name, value in truth.items():
             yield from differences(value, recorded.get(name), f"{field}.{name}" if field else name)
     elif truth != recorded:

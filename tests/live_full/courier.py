@@ -88,8 +88,8 @@ IMAP_INSIDE, POP3_INSIDE = imap("AUTH=PLAIN"), pop3("SASL PLAIN")
 IMAP_OK = ("OK", "t2 OK Begin SSL/TLS negotiation now.")
 POP3_OK = ("+OK", "+OK Begin SSL/TLS negotiation now.")
 
-# It ends a failed handshake with a close_notify, which proves nothing to us.
-CLOSED: Truth = {"verdict": "unknown"} | alert("close_notify")
+# It ends a failed handshake with a close_notify, a no beside other hellos that it answers.
+CLOSED: Truth = {"verdict": "no"} | alert("close_notify")
 VERSIONS = speaks(
     "TLSv1.0",
     "TLSv1.1",
@@ -121,7 +121,7 @@ def broken(reply: tuple[str, str], before: Truth) -> Truth:
     """
     return encrypted(
         accepted(*reply, before=before, inside=None, required=False),
-        dict.fromkeys(VERSIONS, CLOSED),
+        dict.fromkeys(VERSIONS, CLOSED | {"verdict": "unknown"}),  # to everything: there is nothing beside it
         gets("plaintext", "fails", "fails", "fails"),
         status="tls_failed",
         tls={"version": None, "cipher": None, "error": {"verdict": "handshake_failed", "stage": "tls"}},
@@ -141,6 +141,7 @@ CLOSED_AT_ONCE = not_encrypted(
     "inconclusive",
     refused("closed", "greeting", cause="eof"),
     gets("unknown", "unknown", "unknown", "unknown"),
+    connections=2,  # on the second, a ClientHello is tried
 )
 UNAVAILABLE = not_encrypted(
     "inconclusive",

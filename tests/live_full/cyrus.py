@@ -69,7 +69,7 @@ DIRECTORIES = (
 )
 
 MECHANISMS = ["PLAIN", "LOGIN"]
-# What IMAP says before a login is short; after TLS, and where that is not to be had, it is long.
+# IMAP's greeting is short, and says LOGINDISABLED where that is so; else CAPABILITY is asked, and is long.
 IMAP = ("IMAP4rev1", "LITERAL+", "ID", "ENABLE")
 IMAP_AUTH = ("AUTH=PLAIN", "AUTH=LOGIN", "SASL-IR")
 IMAP_ALL = frozenset({*IMAP, *IMAP_AUTH, "ACL", "CONDSTORE", "IDLE", "MOVE", "NAMESPACE", "QRESYNC", "UIDPLUS"})
@@ -181,7 +181,7 @@ DEMANDED: dict[tuple[int, str], Truth] = {
 LOGIN_ANYWHERE: dict[tuple[int, str], Truth] = {
     (143, "imap"): upgraded(
         IMAP_OK,
-        imap("STARTTLS", *IMAP_AUTH),
+        IMAP_INSIDE | {"capabilities": Names(IMAP_ALL | {"STARTTLS"}, absent=frozenset({"LOGINDISABLED"}))},
         IMAP_INSIDE,
         "plaintext",
         "auth-before-tls",

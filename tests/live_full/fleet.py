@@ -20,12 +20,22 @@ from tests.live_full import (
     rabbitmq,
     slapd,
     telnetd,
+    tls_gnutls,
+    tls_libraries,
+    tls_nginx,
+    tls_old,
+    tls_openssl,
     vsftpd,
     xrdp,
 )
 
 SERVERS: tuple[Server, ...] = (
     *rabbitmq.SERVERS,  # the slowest to start
+    *tls_libraries.SERVERS,  # Java is slow, too
+    *tls_nginx.SERVERS,
+    *tls_openssl.SERVERS,
+    *tls_gnutls.SERVERS,
+    *tls_old.SERVERS,
     *vsftpd.SERVERS,
     *proftpd.SERVERS,
     *pureftpd.SERVERS,

@@ -1,5 +1,5 @@
 """INN: nnrpd, which serves readers, with STARTTLS, with TLS demanded, with implicit TLS, without a certificate, and out
-of order; and innd, which serves peers, and has no TLS.
+of order; and innd, which serves peers, and has no TLS, but hands whoever says MODE READER over to nnrpd, or does not.
 """
 
 import shutil
@@ -14,7 +14,7 @@ from tests.live_full.unpacked import CERTIFICATES, directory_of, inside, unpacke
 
 PROGRAMS = "/usr/lib/news/bin"
 ACCOUNT = "news"
-PEERS, READERS, STRICT, PLAIN, BROKEN = (f"127.77.17.{number}" for number in range(1, 6))
+PEERS, READERS, STRICT, PLAIN, BROKEN, NO_READERS = (f"127.77.17.{number}" for number in range(1, 7))
 
 # All of them live in one root, and each has an inn.conf of its own.
 CONFIGURATION = """\
@@ -26,18 +26,18 @@ pathdb: /var/lib/news
 pathetc: /etc/news
 pathfilter: /etc/news/no-filter
 pathlog: /var/log/news
-pathrun: /run/news
 pathspool: /var/spool/news
 hismethod: hisv6
 ovmethod: tradindexed
 nnrpdloadlimit: 0
 """
 OVERVIEW, NO_OVERVIEW = "enableoverview: true\n", "enableoverview: false\n"  # nnrpd does not serve without
-FOR_PEERS = f"""\
-bindaddress: {PEERS}
+FOR_PEERS = """\
+bindaddress: {address}
 bindaddress6: "::1"
-port: 1119
+port: {port}
 """
+RUN = "pathrun: /run/news/{name}\n"  # two of innd would take one another for themselves
 KEY = f"/etc/news/{WEB.label}.key"
 WITH_TLS = f"""\
 tlscertfile: {CERTIFICATES / WEB.label}.pem
@@ -128,26 +128,26 @@ UNAVAILABLE = not_encrypted(
 )
 # Said in plaintext, where TLS is awaited.
 UNAVAILABLE_WITHOUT_TLS: Truth = {
-    "status": "mismatch",
+    "status": "inconclusive",
     "mode": "implicit",
     "starttls": None,
     "tls": {
         "version": None,
         "chain": None,
         "error": {
-            "verdict": "protocol_mismatch",
+            "verdict": "unavailable",  # it has no certificate that it could read, and says so in plaintext
             "stage": "tls",
             "cause": "plaintext",
-            "hint": "nntp",
+            "hint": None,
             "detail": SORRY + r"\r\n",
         },
     },
     "certificate": None,
-    "findings": Found("wrong-mode-port"),
-    "clients": gets("unknown", "unknown", "unknown", "fails"),
+    "findings": Found(),
+    "clients": gets("unknown", "unknown", "unknown", "unknown"),
     "flags": [],
 }
-# AUTHINFO without arguments: whoever asks need not log in.
+# AUTHINFO without arguments: whoever asks need not log in. There is no MODE-READER.
 TRANSIT = not_encrypted(
     "no_tls",
     refused(
@@ -163,7 +163,6 @@ TRANSIT = not_encrypted(
                 "AUTHINFO",
                 "IHAVE",
                 "LIST ACTIVE ACTIVE.TIMES MOTD NEWSGROUPS",
-                "MODE-READER",
                 "STREAMING",
             ],
             "auth": [],
@@ -194,18 +193,25 @@ def root_of(directory: Path, certificates: Certificates) -> Path:
     return root
 
 
+def run_of(root: Path, name: str) -> str:
+    """The line of inn.conf about a directory of its own for what it leaves there as long as it runs."""
+    directory_of(root, ACCOUNT, f"/run/news/{name}")
+    return RUN.format(name=name)
+
+
 def as_news(root: Path) -> Sequence[str | Path]:
     """In the root, and not as its root."""
     return "chroot", f"--userspec={ACCOUNT}:{ACCOUNT}", root
 
 
-def innd(name: str, listener: Listener) -> Server:
+def innd(name: str, listener: Listener, settings: str) -> Server:
     """The server of peers. It is told its address and its port in inn.conf."""
 
     def write(directory: Path, certificates: Certificates) -> Sequence[str | Path]:
         root = root_of(directory.parent, certificates)
         file = f"/etc/news/{name}-inn.conf"
-        inside(root, file).write_text(CONFIGURATION + OVERVIEW + FOR_PEERS)
+        place = FOR_PEERS.format(address=listener.address, port=listener.port)
+        inside(root, file).write_text(CONFIGURATION + run_of(root, name) + OVERVIEW + place + settings)
         return "env", f"INNCONF={file}", *as_news(root), f"{PROGRAMS}/innd", "-f"
 
     return Server(name, write, (listener,))
@@ -227,7 +233,7 @@ def nnrpd(
     def write(directory: Path, certificates: Certificates) -> Sequence[str | Path]:
         root = root_of(directory.parent, certificates)
         file = f"/etc/news/{name}-inn.conf"
-        inside(root, file).write_text(CONFIGURATION + settings)
+        inside(root, file).write_text(CONFIGURATION + run_of(root, name) + settings)
         command = (f"{PROGRAMS}/nnrpd", "-D", "-f", "-b", address, "-p", str(port), *more, *options)
         return "env", f"INNCONF={file}", "chroot", root, *command
 
@@ -235,7 +241,8 @@ def nnrpd(
 
 
 SERVERS = (
-    innd("innd", Listener("web.live.test", PEERS, 1119, "nntp", TRANSIT)),
+    innd("innd", Listener("web.live.test", PEERS, 1119, "nntp", OFFERED, leaf=WEB), WITH_TLS),
+    innd("innd-no-readers", Listener("web.live.test", NO_READERS, 1120, "nntp", TRANSIT), "noreader: true\n"),
     nnrpd("nnrpd", READERS, "nntp", OFFERED, OVERVIEW + WITH_TLS, leaf=WEB),
     nnrpd("nnrpd-tls", READERS, "nntps", IMPLICIT, OVERVIEW + WITH_TLS, leaf=WEB),
     nnrpd("nnrpd-strict", STRICT, "nntp", DEMANDED, OVERVIEW + WITH_TLS, "-c", "/etc/news/strict.conf", leaf=WEB),

@@ -29,9 +29,11 @@ CONFIGURATION = """\
 <security announceinvites="dynamic">
 """
 
-# InspIRCd ends a failed handshake with a close_notify, which proves nothing to us; and its GnuTLS wants P-256 first.
-CLOSED: Truth = {"verdict": "unknown"} | alert("close_notify")
+# InspIRCd ends a failed handshake with a close_notify, a no beside other hellos that it answers; its GnuTLS wants P-256
+# first, and asks for a client's certificate.
+CLOSED: Truth = {"verdict": "no"} | alert("close_notify")
 P256: Truth = {"group": "secp256r1", "group_id": "0x0017"}
+HANDSHAKE = TLS13 | P256 | {"client_certificate": "requested"}
 VERSIONS = speaks(
     "TLSv1.0",
     "TLSv1.1",
@@ -57,7 +59,11 @@ def capabilities(*, tls: bool) -> Truth:
 
 SAYS = capabilities(tls=True)
 UPGRADED = encrypted(
-    accepted(*GO_AHEAD, before=SAYS, inside=SAYS, required=None), VERSIONS, None, *OLD, tls=TLS13 | P256
+    accepted(*GO_AHEAD, before=SAYS, inside=SAYS, required=None),
+    VERSIONS,
+    None,
+    *OLD,
+    tls=HANDSHAKE,
 )
 # Nobody hears a list, and nobody misses it: STARTTLS is older.
 WITHOUT_LIST = merged(UPGRADED, {"starttls": {"advertised": None, "before": None, "inside": None}})

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.live.certificates import WEB_RSA, Certificates
-from tests.live.servers import Listener, Server, Truth, spoken_by_openssl
+from tests.live.servers import TLS13, Listener, Server, Truth, spoken_by_openssl
 from tests.live_full.crowd import aborted, held
 from tests.live_full.truths import Like, accepted, encrypted, not_encrypted, refused
 from tests.live_full.unpacked import CERTIFICATES, directory_of, inside, unpacked
@@ -55,6 +55,7 @@ OFFERED = encrypted(
     accepted(None, VERSION, before=GREETING | {"capabilities": ["CLIENT_SSL"]}, inside=None, required=None),
     spoken_by_openssl("TLSv1.2", "TLSv1.3"),
     None,
+    tls=TLS13 | {"client_certificate": "requested"},
 )
 NOT_OFFERED = not_encrypted(
     "no_tls",

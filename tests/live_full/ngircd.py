@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.live.certificates import WEB, Certificates
-from tests.live.servers import Listener, Server, Truth, alert, speaks
+from tests.live.servers import TLS13, Listener, Server, Truth, alert, speaks
 from tests.live_full.truths import implicit, not_encrypted, refused
 from tests.live_full.unpacked import CERTIFICATES, inside, unpacked
 
@@ -38,7 +38,7 @@ NOT_OFFERED = not_encrypted(
     None,
     "starttls-not-offered",
 )
-CLOSED: Truth = {"verdict": "unknown"} | alert("close_notify")
+CLOSED: Truth = {"verdict": "no"} | alert("close_notify")
 IMPLICIT = implicit(
     SAYS,
     speaks(
@@ -57,6 +57,7 @@ IMPLICIT = implicit(
     "tls1.0-enabled",
     "tls1.1-enabled",
     clients=None,
+    tls=TLS13 | {"client_certificate": "requested"},
 )
 
 

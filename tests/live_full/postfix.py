@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.live.certificates import MAIL, MAIL_RSA, Certificates
 from tests.live.dovecot import SASL_SOCKET
 from tests.live.postfix import MASTER, MODERN, ehlo
-from tests.live.servers import TLS13, VERSIONS, Listener, NotYet, Server, Truth, gets
+from tests.live.servers import TLS13, VERSIONS, Listener, Server, Truth, gets
 from tests.live_full.truths import HOST, Like, accepted, encrypted, not_encrypted, refused
 
 AUTHENTICATION = "dovecot-required"  # the instance that Postfix asks
@@ -118,13 +118,13 @@ HIDDEN = not_encrypted(
     gets("plaintext", "plaintext", "fails", "fails"),
     "starttls-not-offered",
 )
-# The handshake is whole before Postfix misses the client's certificate; then it says 421, and no more.
-ASKS_FOR_CERTIFICATE = TLS13 | {"client_certificate": NotYet("requested")}
+# The handshake is whole before Postfix misses the client's certificate: TLS only asks for it. Then it says 421.
+ASKS_FOR_CERTIFICATE = TLS13 | {"client_certificate": "requested"}
 DEMANDS_CERTIFICATE = encrypted(
     accepted(*GO_AHEAD, before=LISTED, inside=None, required=True),
     MODERN,
     gets("refused", "unknown", "unknown", "fails"),
-    tls=TLS13 | {"client_certificate": NotYet("required")},
+    tls=ASKS_FOR_CERTIFICATE,
 )
 WRAPPED = not_encrypted(
     "mismatch",

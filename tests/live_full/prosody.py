@@ -57,10 +57,11 @@ CLIENT: Truth = merged(
 SERVER: Truth = merged(
     ENCRYPTED,
     {
+        "tls": {"client_certificate": "requested"},
         "starttls": {
             "before": {"capabilities": Names(frozenset({"starttls", "dialback"})), "auth": []},
             "inside": {"capabilities": ["dialback"], "auth": []},
-        }
+        },
     },
 )
 

@@ -42,9 +42,9 @@ NOT_OFFERED = not_encrypted(
     None,
     "starttls-not-offered",
 )
-# To Erlang a hello of SSLv2 is a record of an unknown type. Its alert proves nothing to us.
+# To Erlang a hello of SSLv2 is a record of an unknown type. Its alert is a no beside other hellos that it answers.
 BY_ERLANG: Truth = dict.fromkeys(VERSIONS, alert("protocol_version")) | {
-    "SSLv2": {"verdict": "unknown"} | alert("unexpected_message")
+    "SSLv2": {"verdict": "no"} | alert("unexpected_message")
 }
 KNOWN: Truth = {"TLSv1.2": {"flags": ["tls13_hint"]}, "TLSv1.3": {"group": "x25519", "group_id": "0x001d"}}
 IMPLICIT = encrypted({}, speaks("TLSv1.2", "TLSv1.3", others=BY_ERLANG, known=KNOWN), None)

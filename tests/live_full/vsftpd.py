@@ -30,9 +30,9 @@ ONE_CLIENT = WITHOUT_TLS + "max_clients=1\n"
 FULL = "127.77.10.5"
 
 # vsftpd asks OpenSSL for P-256 alone, hence the HelloRetryRequest, and for one suite of TLS 1.2: what is below finds
-# none, and says so with an alert 40, which proves nothing to us.
+# none, and says so with an alert 40, whatever is offered. OpenSSL is told to ask for a client's certificate.
 P256: Truth = {"group": "secp256r1", "group_id": "0x0017"}
-NO_SUITE: Truth = {"verdict": "unknown"} | alert("handshake_failure")
+NO_SUITE: Truth = {"verdict": "no"} | alert("handshake_failure")
 COMMANDS = ("EPRT", "EPSV", "MDTM", "PASV", "REST STREAM", "SIZE", "TVFS")
 SAYS: Truth = {"capabilities": sorted((*COMMANDS, "AUTH TLS", "PBSZ", "PROT")), "auth": []}
 
@@ -60,7 +60,7 @@ OFFERED: Truth = {
             "TLSv1.3": {"evidence": "hello_retry_request", "flags": ["hrr"]} | P256,
         },
     ),
-    "tls": TLS13 | P256,
+    "tls": TLS13 | P256 | {"client_certificate": "requested"},
     "findings": Found(),
     "clients": gets("unknown", "secure", "secure", "fails"),
     "flags": [],

@@ -4,7 +4,7 @@ from typing import Any
 
 from scanner.interview import Interview
 from scanner.outcome import Outcome, Stage, Verdict
-from scanner.question import Answer, Negotiate, OfferVersion, Question
+from scanner.question import Answer, Negotiate, OfferVersion, Question, Wanted
 from scanner.starttls.result import StartTls
 from scanner.tls.exchange import Evidence, HelloAnswer
 from scanner.tls.handshake import Handshake
@@ -28,7 +28,7 @@ TIMEOUT = HelloAnswer(Evidence.TIMEOUT)
 PLAINTEXT = HelloAnswer(Evidence.PLAINTEXT, text="500 what?", hint="smtp")
 GARBAGE = HelloAnswer(Evidence.GARBAGE, text="\\xff")
 ECHO = HelloAnswer(Evidence.GARBAGE, hint="echo")
-SSLV2 = HelloAnswer(Evidence.SSLV2_SERVER_HELLO, version=2, cipher=0x010080)
+SSLV2 = HelloAnswer(Evidence.SSLV2_SERVER_HELLO, version=2, cipher=0x010080, kinds=(0x010080, 0x0700C0))
 
 
 def yes(version: Version) -> HelloAnswer:
@@ -76,9 +76,10 @@ def answer(question: Question, came: Came, *, upgraded: bool) -> Answer:
     return made
 
 
-def interview(service: str = "https", versions: tuple[Version, ...] = tuple(Version)) -> Interview:
+def interview(service: str = "https", versions: tuple[Version, ...] = tuple(Version), **more: Any) -> Interview:
     """An interview of an endpoint of this service."""
-    return Interview(Endpoint(Origin("x"), "mx.example.org", "192.0.2.1", 1, SERVICES[service]), versions)
+    endpoint = Endpoint(Origin("x"), "mx.example.org", "192.0.2.1", 1, SERVICES[service])
+    return Interview(endpoint, Wanted(versions, **more))
 
 
 def asked(question: Version | None) -> Question:

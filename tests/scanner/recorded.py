@@ -13,7 +13,7 @@ from scanner.conclusion import conclude
 from scanner.connection import Connection, Timeouts
 from scanner.interview import Interview
 from scanner.outcome import Stage
-from scanner.question import Answer, Negotiate, Question
+from scanner.question import Answer, Negotiate, Question, Wanted
 from scanner.record import Record, Recorder
 from scanner.starttls import SPOKEN
 from scanner.tls.names import Version
@@ -137,7 +137,7 @@ async def interviewed(
 ) -> Record:
     """The record of an endpoint behind which there is this peer: one question after the other, each of one look."""
     network = Network({ADDRESS: [peer]})
-    interview = Interview(endpoint_of(service), tuple(versions), handshake=handshake)
+    interview = Interview(endpoint_of(service), Wanted(tuple(versions), handshake=handshake))
     questions = interview.begin()
     while questions:
         question = questions.pop(0)

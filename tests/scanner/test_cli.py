@@ -239,7 +239,8 @@ def test_defaults_are_those_of_the_config(monkeypatch: pytest.MonkeyPatch) -> No
     config = config_of(monkeypatch, TARGET)
     assert config == Config(targets=(TARGET,))
     assert (config.limits.per_address, config.limits.per_address_rate) == (1, 1)
-    assert (config.allow, config.der, config.test_injection) == ((), False, False)
+    assert (config.allow, config.der, config.wanted.test_injection) == ((), False, False)
+    assert not config.wanted.economical
 
 
 def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -253,15 +254,18 @@ def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         *("--hello-name", "[192.0.2.9]", "--resolver", "[::1]:5353", "--resolver", "192.0.2.3", "--no-progress"),
         *("--endpoints", "1", "--connections", "2", "--rate", "3.5", "--per-address", "4", "--per-address-rate", "5"),
         *("--timeout-connect", "6", "--timeout-greeting", "7", "--timeout-reply", "8", "--timeout-tls", "9"),
-        *("--deadline", "10", "--trust", "ca.pem", "--test-injection"),
+        *("--deadline", "10", "--trust", "ca.pem", "--test-injection", "--economical"),
+        *("--certificates", "certificates.jsonl"),
     )
+    assert config.wanted.economical
     assert config.targets == ("a.example", "b.example")
     assert (config.inputs, config.output, config.der, config.progress) == (("/dev/null",), "out.jsonl", True, False)
+    assert config.certificates == "certificates.jsonl"
     assert [service.name for service in config.services] == ["https", "imap"]
-    assert config.versions == (Version.SSLV2, Version.TLS1_3)
+    assert config.wanted.versions == (Version.SSLV2, Version.TLS1_3)
     assert list(map(str, config.allow)) == ["127.0.0.0/8", "::1/128"]
     assert (config.exclude, list(map(str, config.block))) == ((str(block),), ["192.0.2.0/24", "2001:db8::1/128"])
-    assert (config.hello_name, config.trust, config.test_injection) == ("[192.0.2.9]", "ca.pem", True)
+    assert (config.hello_name, config.trust, config.wanted.test_injection) == ("[192.0.2.9]", "ca.pem", True)
     assert [(str(address), port) for address, port in config.resolvers] == [("::1", 5353), ("192.0.2.3", 53)]
     assert config.limits == Limits(1, 2, 3.5, 4, 5)
     timeouts = config.timeouts
@@ -269,6 +273,25 @@ def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         *(6, 7, 8, 9),
         10,
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "probes"),
+    [
+        ((), ()),
+        (("--alpn",), ("alpn",)),
+        (("--resumption",), ("resumption",)),
+        (("--fallback-scsv",), ("fallback_scsv",)),
+        (("--renegotiation",), ("renegotiation",)),
+        (("--compression",), ("compression",)),
+        (("--compression", "--alpn", "--resumption"), ("alpn", "resumption", "compression")),
+    ],
+)
+def test_requested_questions(
+    monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], probes: tuple[str, ...]
+) -> None:
+    """They are asked in the order of the list, whatever the order of the options."""
+    assert config_of(monkeypatch, TARGET, *options).wanted.probes == probes
 
 
 @pytest.mark.parametrize(

@@ -193,7 +193,7 @@ CASES: dict[str, Case] = {
     "SMTP where TLS is due": Case("submissions", {TLS12: PLAINTEXT}, "unknown unknown unknown fails"),
     "three digits where FTP is due": Case("ftps", {TLS12: PLAINTEXT}, "unknown unknown unknown fails"),
     "XMPP where TLS is due": Case(
-        "xmpps-client", {TLS12: replace(PLAINTEXT, hint="xmpp")}, "unknown unknown unknown fails"
+        "xmpps-client", {TLS12: replace(PLAINTEXT, hint="xmpp-client")}, "unknown unknown unknown fails"
     ),
     "text where TLS is due": Case("imaps", {TLS12: replace(PLAINTEXT, hint=None)}, "unknown unknown unknown fails"),
     "SMTP where IMAP is due": Case("imaps", {TLS12: PLAINTEXT}, "fails " * 4),
@@ -282,7 +282,17 @@ CASES: dict[str, Case] = {
     "LOGINDISABLED and no STARTTLS": Case("imap", {}, "refused refused fails fails", "imap-masked"),
     "neither STARTTLS nor LOGINDISABLED": Case("imap", {}, "plaintext plaintext fails fails", "imap-not-offered"),
     "PREAUTH": Case("imap", {}, "plaintext plaintext fails fails", "imap-preauth"),
-    "NO": Case("imap", {}, "plaintext unknown unknown fails", "imap-no"),
+    "NO": Case("imap", {}, "unknown unknown unknown fails", "imap-no"),
+    "a greeting's list": Case("imap", GOOD, "unknown secure secure fails", "imap-greeting-list-is-enough"),
+    "a greeting's list with a mechanism": Case(
+        "imap", GOOD, "plaintext secure secure fails", "imap-greeting-list-with-login"
+    ),
+    "LOGINDISABLED in the whole list": Case(
+        "imap", GOOD, "refused secure secure fails", "imap-inquiring-login-disabled"
+    ),
+    "no LOGINDISABLED in the whole list": Case(
+        "imap", GOOD, "plaintext secure secure fails", "imap-inquiring-login-allowed"
+    ),
     "BYE": Case("imap", {}, "unknown unknown unknown fails", "imap-bye"),
     # POP3
     "no USER": Case("pop3", GOOD, "refused secure secure fails", "pop3-tls-required"),
@@ -321,6 +331,7 @@ CASES: dict[str, Case] = {
         "xmpp-client", GOOD, "unknown secure secure fails", "xmpp-no-login-before-tls", inside("c")
     ),
     "a login of before SASL": Case("xmpp-client", GOOD, "plaintext secure secure fails", "xmpp-login-of-before-sasl"),
+    "PREAUTH, which is IMAP's": Case("xmpp-client", {}, "unknown unknown unknown fails", "xmpp-preauth-element"),
     "no <starttls/>": Case("xmpp-client", {}, "plaintext plaintext fails fails", "xmpp-not-offered"),
     "<required/> among servers": Case("xmpp-server", GOOD, "refused secure secure fails", "xmpp-server-rfc6120"),
     "dialback in the clear": Case("xmpp-server", GOOD, "plaintext secure secure fails", "xmpp-server-optional"),

@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 
 from scanner.conclusion import Conclusion, Status, conclude
 from scanner.interview import Interview
+from scanner.ladder import Try
 from scanner.looks import Look
 from scanner.outcome import Flag, Outcome, Stage, Verdict
 from scanner.question import Knock
 from scanner.starttls.result import Capabilities, Inside
 from scanner.tls.exchange import Evidence, HelloAnswer
 from scanner.tls.handshake import Handshake
+from scanner.tls.hello import Shape
 from scanner.tls.names import Version
 from scanner.versions import Known, judge
 from tests.scanner.answers import (
@@ -58,7 +60,6 @@ def held(answers: Answers, service: str = "https", versions: tuple[Version, ...]
     """An interview that is over, its answers in this order."""
     made = interview(service, versions)
     made.answers = [answer(asked(question), came, upgraded=service == "smtp") for question, came in answers.items()]
-    made.asked = len(made.answers)
     return made
 
 
@@ -99,23 +100,28 @@ WITH_CONTROL = [CLOSED, RESET, TIMEOUT]
 @pytest.mark.parametrize("control", [True, False])
 @pytest.mark.parametrize(("hello", "known"), FIRM)
 def test_firm_evidence(version: Version, control: bool, hello: HelloAnswer, known: Known) -> None:
-    """What was said counts with and without a control; an alert that is not firm is no answer."""
+    """What was said counts with and without a control; an alert that is not firm is no answer.
+
+    But for SSLv2, which has no alerts, and for a close_notify, which is a FIN: these need a control.
+    """
     if version is SSL3 and hello == alert(40):
         known = NO  # SSLv3 has no alert 70
-    assert judge(version, hello, control=control).verdict is known
+    if control and hello.evidence is Evidence.ALERT and (version is SSL2 or hello.alert == 0):
+        known = NO
+    assert judge(version, [Try(Shape.PLAIN, hello)], control=control).verdict is known
 
 
 @pytest.mark.parametrize("version", Version)
 @pytest.mark.parametrize("hello", WITH_CONTROL)
 def test_evidence_that_needs_a_control(version: Version, hello: HelloAnswer) -> None:
     """Silence, FIN and RST are a "no" only of a server that answered another hello."""
-    assert judge(version, hello, control=True).verdict is NO
-    assert judge(version, hello, control=False).verdict is UNKNOWN
+    assert judge(version, [Try(Shape.PLAIN, hello)], control=True).verdict is NO
+    assert judge(version, [Try(Shape.PLAIN, hello)], control=False).verdict is UNKNOWN
 
 
 def test_what_was_not_reached() -> None:
     """A version whose hello was not sent is unknown, whatever the others say."""
-    assert judge(TLS12, None, control=True).evidence is Evidence.NOT_REACHED
+    assert judge(TLS12, [Try(Shape.PLAIN, None)], control=True).evidence is Evidence.NOT_REACHED
 
 
 CONTROLS: dict[str, tuple[Answers, bool]] = {
@@ -407,7 +413,7 @@ def test_a_go_ahead_that_was_our_own_words() -> None:
 def test_a_knock(verdict: Verdict, heard: Came, hint: str | None) -> None:
     """What answers a ClientHello, where plaintext was met with FIN or RST, is another than the service."""
     made = held({TLS12: turned_away(verdict)}, "imap")
-    made.knock = answer(Knock(), heard, upgraded=False)
+    made.asides = [answer(Knock(), heard, upgraded=False)]
     conclusion = conclude(made)
     assert conclusion.starttls is not None
     assert conclusion.starttls.verdict == (Verdict.PROTOCOL_MISMATCH if hint else verdict)
@@ -420,7 +426,7 @@ def test_a_knock(verdict: Verdict, heard: Came, hint: str | None) -> None:
 def test_a_knock_that_is_greeted(service: str) -> None:
     """Who closes once, and then greets as the service may, is no other."""
     made = held({TLS12: turned_away(Verdict.RESET)}, service)
-    made.knock = answer(Knock(), PLAINTEXT, upgraded=False)
+    made.asides = [answer(Knock(), PLAINTEXT, upgraded=False)]
     conclusion = conclude(made)
     assert conclusion.starttls is not None
     assert (conclusion.starttls.verdict, conclusion.starttls.hint) == (Verdict.RESET, None)
@@ -479,6 +485,32 @@ def test_whether_tls_is_required(first: bool | None, others: list[bool | None], 
     conclusion = conclude(made)
     assert conclusion.starttls
     assert (conclusion.starttls.verdict, conclusion.starttls.required) == (Verdict.OK, required)
+
+
+SHORT, WHOLE = Capabilities(("STARTTLS",), ()), Capabilities(("STARTTLS", "IDLE"), (), login_disabled=False)
+DISABLED = Capabilities(("STARTTLS", "LOGINDISABLED"), (), login_disabled=True)
+
+
+@pytest.mark.parametrize(
+    ("first", "others", "before"),
+    [
+        (SHORT, [WHOLE, SHORT], WHOLE),
+        (SHORT, [SHORT, DISABLED], DISABLED),
+        (SHORT, [None, SHORT], SHORT),
+        (WHOLE, [DISABLED, SHORT], WHOLE),
+        (None, [WHOLE, SHORT], None),
+    ],
+)
+def test_a_list_that_tells_more(
+    first: Capabilities | None, others: list[Capabilities | None], before: Capabilities | None
+) -> None:
+    """The list of a greeting gives way to the whole one, which the connection that inquires has asked for."""
+    made = held({TLS12: yes(TLS12), SHAKE: SHAKEN, TLS13: yes(TLS13)}, "imap")
+    for one, seen in zip(made.answers, [first, *others], strict=True):
+        one.starttls = replace(GO_AHEAD, before=seen)
+    conclusion = conclude(made)
+    assert conclusion.starttls
+    assert conclusion.starttls.before == before
 
 
 def test_required_though_nothing_more_came_of_it() -> None:

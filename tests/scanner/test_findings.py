@@ -16,6 +16,7 @@ from scanner.starttls.ldap import START_TLS_OID
 from scanner.starttls.result import Capabilities, Inside, StartTls
 from scanner.tls.certificate import Certificate, Key
 from scanner.tls.exchange import HelloAnswer
+from scanner.tls.flight import ClientCertificate
 from scanner.tls.handshake import Handshake
 from scanner.tls.names import Version
 from scanner.trust import Verified
@@ -143,7 +144,7 @@ CASES: dict[str, tuple[Interview, set[str]]] = {
     "login disabled": (held("imap", GOOD, offering(listing("STARTTLS", login_disabled=True))), set()),
     "USER before TLS": (held("pop3", GOOD, offering(listing("STLS", "USER"))), {"login-not-disabled"}),
     "logged in already": (
-        held("imap", {TLS12: turned_away(Verdict.NOT_OFFERED, Stage.GREETING, code="PREAUTH")}),
+        held("imap", {TLS12: turned_away(Verdict.NOT_OFFERED, Stage.GREETING, code="PREAUTH", preauth=True)}),
         {"preauth"},
     ),
     "logged in already, with a list": (
@@ -154,6 +155,7 @@ CASES: dict[str, tuple[Interview, set[str]]] = {
                     Verdict.NOT_OFFERED,
                     Stage.GREETING,
                     code="PREAUTH",
+                    preauth=True,
                     before=listing("AUTH=PLAIN", auth=("PLAIN",), login_disabled=False),
                 )
             },
@@ -207,10 +209,11 @@ def test_injected_bytes() -> None:
 def test_injected_commands(result: InjectionResult) -> None:
     """A command that was run inside TLS; what its connection met besides raises nothing."""
     one = held("smtp", GOOD)
-    one.injection = Answer(InjectCommand(), 0.0, starttls=GO_AHEAD, handshake=SHAKEN, early=b"250 ok\r\n")
-    one.injection.injection = Injection(result)
+    answer = Answer(InjectCommand(), 0.0, starttls=GO_AHEAD, handshake=SHAKEN, early=b"250 ok\r\n")
+    answer.injection = Injection(result)
+    one.asides = [answer]
     assert found(one) == ({"command-injection"} if result is InjectionResult.VULNERABLE else set())
-    one.injection = Answer(InjectCommand(), 0.0, starttls=turned_away(Verdict.REFUSED_PERMANENT))
+    one.asides = [Answer(InjectCommand(), 0.0, starttls=turned_away(Verdict.REFUSED_PERMANENT))]
     assert found(one) == set()
 
 
@@ -243,6 +246,13 @@ def replayed(name: str) -> tuple[str, object]:
         ("imap-literal", {"login-not-disabled"}),
         ("imap-rfc2595", set()),  # LOGINDISABLED
         ("imap-preauth", {"preauth"}),
+        ("imap-preauth-behind-alert", {"preauth"}),
+        ("imap-preauth-and-reset", {"preauth"}),
+        ("imap-greeting-list-is-enough", set()),  # the list may be short
+        ("imap-inquiring-login-allowed", {"login-not-disabled"}),
+        ("imap-inquiring-login-disabled", set()),
+        ("irc-preauth-command", {"starttls-not-offered"}),  # a word of IMAP's in another protocol
+        ("xmpp-preauth-element", set()),
         ("pop3-apop-without-user", set()),
         ("pop3-tls-required", set()),
         ("pop3-not-offered", {"starttls-not-offered", "login-not-disabled"}),
@@ -264,7 +274,7 @@ def replayed(name: str) -> tuple[str, object]:
         ("nntp-masked", {"starttls-not-offered", "starttls-stripping-suspected"}),
         ("ftp-masked", {"starttls-not-offered", "starttls-stripping-suspected"}),
         ("sieve-name-empty", {"starttls-not-offered"}),
-        ("imap-no", {"starttls-refused", "login-not-disabled"}),
+        ("imap-no", {"starttls-refused"}),
         ("sieve-starttls-no", {"starttls-refused"}),
         ("nntp-starttls-502", {"starttls-refused"}),
         ("ftp-auth-534", {"starttls-refused"}),
@@ -358,6 +368,35 @@ def test_verification(verified: Verified, expected: set[str]) -> None:
         assert found(held(service, GOOD), certificate=VALID, verified=verified) == expected
 
 
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (ClientCertificate.REQUIRED, {"client-certificate-required"}),
+        (ClientCertificate.REQUESTED, {"handshake-fails"}),
+        (None, {"handshake-fails"}),
+    ],
+)
+def test_client_certificates(asked: ClientCertificate | None, expected: set[str]) -> None:
+    """Where only the lack of one was in the way, the server's handshakes do not fail."""
+    failed = replace(ALERTED, client_certificate=asked)
+    conclusion = conclude(held("https", {TLS12: yes(TLS12), SHAKE: failed}))
+    raised = {each.id for each in findings_of(SERVICES["https"], conclusion, None, None, None, NOW, failed)}
+    assert raised & {"client-certificate-required", "handshake-fails"} == expected
+
+
+@pytest.mark.parametrize(
+    ("promised", "staple", "raised"),
+    [(True, b"", True), (True, b"staple", False), (True, None, False), (False, b"", False), (None, b"", False)],
+)
+def test_a_staple_that_was_promised(promised: bool | None, staple: bytes | None, raised: bool) -> None:
+    """Its lack is a finding where it was asked for, and the certificate promises it."""
+    shaken = replace(SHAKEN, staple=staple)
+    conclusion = conclude(held("https", {TLS12: yes(TLS12), SHAKE: shaken}))
+    leaf = Certificate("00", must_staple=promised)
+    ids = {each.id for each in findings_of(SERVICES["https"], conclusion, None, leaf, None, NOW, shaken)}
+    assert ("ocsp-staple-missing" in ids) is raised
+
+
 def test_the_table() -> None:
     """Every id is a word of the contract, and every row says what it means and what to do, in a sentence each."""
     assert set(FINDINGS) <= set(SCHEMA["$defs"]["finding"]["properties"]["id"]["enum"])
@@ -373,4 +412,8 @@ def test_every_row_is_raised() -> None:
     elsewhere = {"response-injection", "starttls-readvertised", "certificate-expired"}
     elsewhere |= {"certificate-expires-soon", "certificate-weak-key"}
     elsewhere |= {"certificate-not-trusted", "certificate-host-mismatch", "command-injection"}
+    elsewhere |= {"client-certificate-required", "ocsp-staple-missing"}
+    elsewhere |= {"large-hello-intolerant", "grease-intolerant"}  # test_ladder_on_peers.py
+    elsewhere |= {"weak-cipher", "weak-dh-group", "no-forward-secrecy"}  # probes/
+    elsewhere |= {"insecure-renegotiation", "client-renegotiation", "fallback-scsv-missing", "compression-enabled"}
     assert raised | elsewhere == set(FINDINGS)

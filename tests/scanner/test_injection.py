@@ -21,7 +21,7 @@ from scanner.dialogue import Send
 from scanner.interview import Interview
 from scanner.limits import Limits
 from scanner.outcome import Outcome, Stage, Verdict
-from scanner.question import Answer, InjectCommand, Negotiate, OfferVersion, Question
+from scanner.question import Answer, InjectCommand, Negotiate, OfferVersion, Question, ReadFirstFlight, Wanted
 from scanner.run import ExitCode, Run
 from scanner.starttls import SPOKEN
 from scanner.starttls.injection import Injection, InjectionResult
@@ -35,7 +35,19 @@ from tests.peers.ahead import IMAP, POP3, PROTOCOLS, SIEVE, SMTP, Behind, Mail, 
 from tests.peers.memory import FIN, RST, Act, Network, Peer, Turn
 from tests.peers.scripted import Script, Server, serving
 from tests.peers.tls_server import HOST, Closed, TlsServer, smtp_inside
-from tests.scanner.answers import ALERTED, CLOSED, GO_AHEAD, SHAKEN, TIMEOUT, answer, asked, interview, turned_away, yes
+from tests.scanner.answers import (
+    ALERTED,
+    CLOSED,
+    GO_AHEAD,
+    OURS,
+    SHAKEN,
+    TIMEOUT,
+    answer,
+    asked,
+    interview,
+    turned_away,
+    yes,
+)
 
 NAMES = Names("client.example.org", "server.example.org")
 TESTED = {"smtp", "imap", "pop3", "sieve"}
@@ -84,9 +96,7 @@ def test_nobody_else_injects(service: str) -> None:
 
 
 def wanting(service: str = "smtp", versions: tuple[Version, ...] = tuple(Version)) -> Interview:
-    held = interview(service, versions)
-    held.test_injection = True
-    return held
+    return interview(service, versions, test_injection=True)
 
 
 def given(held: Interview, *came: tuple[Version | None, Any]) -> list[Question]:
@@ -94,6 +104,13 @@ def given(held: Interview, *came: tuple[Version | None, Any]) -> list[Question]:
     questions = held.begin()
     for version, what in came:
         questions = held.take(answer(asked(version), what, upgraded=held.endpoint.service.mode is Mode.STARTTLS))
+    return questions
+
+
+def beyond_certificates(held: Interview, questions: list[Question]) -> list[Question]:
+    """What is asked then; but where no handshake showed the certificates, what is asked after those."""
+    if questions and isinstance(questions[0], ReadFirstFlight):
+        return held.take(Answer(questions[0], 0.0))
     return questions
 
 
@@ -125,7 +142,7 @@ NOT_ASKED: dict[str, tuple[Interview, list[tuple[Version | None, Any]]]] = {
     "no protocol at all": (wanting("https"), [*ALL, (None, SHAKEN)]),
     "no go-ahead": (wanting(), [(Version.TLS1_2, turned_away(Verdict.NOT_OFFERED))]),
     "no connection": (wanting(), [(Version.TLS1_2, NO_CONNECTION)]),
-    "no handshake": (wanting(), [*ALL, (None, ALERTED)]),
+    "no handshake": (wanting(), [*ALL, (None, OURS)]),
     "turned away": (wanting(), [*ALL[:-1], (Version.SSLV2, turned_away(Verdict.RATE_LIMITED)), (None, SHAKEN)]),
 }
 
@@ -133,9 +150,18 @@ NOT_ASKED: dict[str, tuple[Interview, list[tuple[Version | None, Any]]]] = {
 @pytest.mark.parametrize(("held", "came"), NOT_ASKED.values(), ids=NOT_ASKED)
 def test_when_it_is_not_asked(held: Interview, came: list[tuple[Version | None, Any]]) -> None:
     """Unless it is wanted, and a handshake can be made, and the server has not had enough of us."""
-    assert given(held, *came) == []
+    assert beyond_certificates(held, given(held, *came)) == []
     assert held.over
     assert conclude(held).injection is None
+
+
+def test_a_handshake_that_fails_twice() -> None:
+    """It is tried once more before the test is given up, and where that one succeeds there is the test."""
+    for second, then in ((ALERTED, []), (SHAKEN, [TEST])):
+        held = wanting()
+        (again,) = given(held, *ALL, (None, ALERTED))
+        assert again == Negotiate(newest=Version.TLS1_3)
+        assert beyond_certificates(held, held.take(answer(again, second, upgraded=True))) == then
 
 
 def test_a_later_look_asks_what_the_first_could_not() -> None:
@@ -152,15 +178,17 @@ def test_a_later_look_asks_what_the_first_could_not() -> None:
 
 def test_a_later_look_does_not_ask_again() -> None:
     """Once is enough, whatever else there is to be looked at again."""
-    held = wanting(versions=(Version.TLS1_2, Version.TLS1_3))
-    assert given(held, GOOD[0], (Version.TLS1_3, TIMEOUT), (None, SHAKEN)) == [TEST]
+    held = wanting(versions=(Version.TLS1_2, Version.TLS1_1))
+    assert given(held, GOOD[0], (Version.TLS1_1, TIMEOUT), (None, SHAKEN)) == [TEST]
     held.take(Answer(TEST, 0.0, failure=NO_CONNECTION))
     look = conclude(held).look
     assert look
-    assert held.look_again(look) == [OfferVersion(Version.TLS1_3)]
-    assert held.take(answer(OfferVersion(Version.TLS1_3), TIMEOUT, upgraded=True)) == []
+    assert held.look_again(look) == [OfferVersion(Version.TLS1_1)]
+    control = OfferVersion(Version.TLS1_2)
+    assert held.take(answer(OfferVersion(Version.TLS1_1), TIMEOUT, upgraded=True)) == [control]
+    assert held.take(answer(control, GOOD[0][1], upgraded=True)) == []
     assert held.over
-    assert held.injection
+    assert held.aside(InjectCommand)
 
 
 def test_cut_off() -> None:
@@ -191,7 +219,7 @@ def test_any_answers(data: st.DataObject) -> None:
     if TEST in so_far:
         assert any(each.handshake == SHAKEN for each in held.answers)
         assert not any(each.failure or each.starttls != GO_AHEAD for each in held.answers)
-    assert (held.injection is not None) == (TEST in so_far)
+    assert (held.aside(InjectCommand) is not None) == (TEST in so_far)
 
 
 # --- what is concluded ------------------------------------------------------------------------------------------------
@@ -519,12 +547,12 @@ async def run(path: Path, *targets: str) -> None:
     with path.open("wb") as output:
         config = Config(
             targets=targets,
+            wanted=Wanted(test_injection=True),
             allow=(ip_network("127.0.0.0/8"),),
             limits=LIMITS,
             timeouts=PATIENCE,
             retries=0,
             hello_name="scan.example.test",
-            test_injection=True,
             progress=False,
         )
         assert await Run(config, output.fileno()).scan() is ExitCode.COMPLETE
@@ -567,8 +595,9 @@ def test_the_run_says_that_it_was_asked_for(scan: Scan) -> None:
 async def test_a_bug_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no record can be made of what came of the test, there is one that says so."""
 
-    def stumble(_: Answer) -> None:
-        raise ZeroDivisionError("the test's part")
+    def stumble(answer: Answer | None) -> None:
+        if answer is not None:
+            raise ZeroDivisionError("the test's part")
 
     monkeypatch.setattr("scanner.conclusion._injection", stumble)
     path = tmp_path / "out.jsonl"

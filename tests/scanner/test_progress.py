@@ -12,18 +12,24 @@ from scanner.conclusion import Status
 from scanner.engine import Tally
 from scanner.progress import LINE_EVERY_S, show_progress
 from scanner.summary import Summary
+from targets.services import SERVICES
 
 
-def record(service: str, status: Status, **versions: str) -> dict[str, object]:
+def record(service: str, status: Status, *findings: str, **versions: str) -> dict[str, object]:
     """As much of a record as is counted."""
     entries = {f"TLSv1.{name[1:]}": {"verdict": verdict} for name, verdict in versions.items()}
-    return {"service": service, "status": status, "versions": entries or None}
+    return {
+        "service": service,
+        "status": status,
+        "versions": entries or None,
+        "findings": [{"id": each} for each in findings],
+    }
 
 
 def summary() -> Summary:
     """Three endpoints."""
     counts = Summary()
-    counts.note_endpoint(record("smtp", Status.TLS, v2="yes", v3="no"))
+    counts.note_endpoint(record("smtp", Status.TLS, "auth-before-tls", v2="yes", v3="no"))
     counts.note_endpoint(record("smtp", Status.UNREACHABLE))
     counts.note_endpoint(record("https", Status.TLS, v2="yes", v3="unknown"))
     return counts
@@ -85,23 +91,55 @@ async def test_a_live_line_leaves_nothing_behind(
     assert capsys.readouterr() == ("", "")
 
 
-def text_of(counts: Summary) -> list[list[str]]:
-    """The table as cells."""
+async def test_nothing_but_waiting(
+    autojump_clock: trio.abc.Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where all endpoints wait for a later look, it is told when the next is due."""
+    monkeypatch.setattr(progress, "is_terminal", lambda: False)
+    tally = Tally(taken=5, over=3, waiting=2, wakes_at=trio.current_time() + 60)
+    with capture_logs() as logs, trio.move_on_after(1.5 * LINE_EVERY_S):
+        await show_progress(tally, summary(), None)
+    assert [entry["next_look_in_s"] for entry in logs] == [60 - LINE_EVERY_S]
+    monkeypatch.setattr(progress, "is_terminal", lambda: True)
     shown = io.StringIO()
-    Console(file=shown, width=200).print(counts.table())
-    return [line.strip("│┃").replace("┃", "│").split("│") for line in shown.getvalue().splitlines() if line[0] in "│┃"]
+    monkeypatch.setattr(progress, "Console", lambda **_: Console(file=shown, force_terminal=True, width=200))
+    with trio.move_on_after(0.5):
+        await show_progress(tally, Summary(), None)
+    assert "2 waiting, the next in 45 s" in shown.getvalue()
+    assert capsys.readouterr() == ("", "")
 
 
-def test_the_table() -> None:
-    """One row a service, with its endpoints by status and the versions that they speak."""
-    rows = [[cell.strip() for cell in row] for row in text_of(summary())]
-    assert rows == [
-        ["service", "tls", "unreachable", "TLSv1.2", "TLSv1.3"],
-        ["https", "1", "", "1 / 0 / 0", "0 / 0 / 1"],
-        ["smtp", "1", "1", "1 / 0 / 0", "0 / 1 / 0"],
+def text_of(counts: Summary, width: int = 80) -> list[list[str]]:
+    """The tables as cells."""
+    shown = io.StringIO()
+    Console(file=shown, width=width).print(counts.tables())
+    lines = [line for line in shown.getvalue().splitlines() if line[0] in "│┃"]
+    return [[cell.strip() for cell in line.strip("│┃").replace("┃", "│").split("│")] for line in lines]
+
+
+def test_the_tables() -> None:
+    """Endpoints by service and status, the versions that they speak, and what is wrong with them."""
+    assert text_of(summary()) == [
+        ["service", "tls", "unreachable"],
+        ["https", "1", ""],
+        ["smtp", "1", "1"],
+        ["version", "yes", "no", "cannot tell"],
+        ["TLSv1.2", "2", "", ""],
+        ["TLSv1.3", "", "1", "1"],
+        ["finding", "severity", "endpoints"],
+        ["auth-before-tls", "high", "1"],
     ]
 
 
-def test_the_table_of_nothing() -> None:
-    """A run without endpoints has a table without rows."""
-    assert len(text_of(Summary())) == 1
+def test_many_services_in_a_narrow_window() -> None:
+    """Names are whole at 80 columns, whatever has been met."""
+    counts = Summary()
+    for service in SERVICES:
+        for status in Status:
+            counts.note_endpoint(record(service, status))
+    assert {row[0] for row in text_of(counts)} >= SERVICES.keys()
+
+
+def test_the_tables_of_nothing() -> None:
+    """A run without endpoints has none."""
+    assert text_of(Summary()) == []

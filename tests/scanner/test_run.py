@@ -455,7 +455,7 @@ async def test_progress_on_a_terminal(tmp_path: Path) -> None:
     assert b"1 in flight" in shown
     assert b"1 done" in shown
     assert b"unreachable 1" in shown
-    assert b"What was found" in shown
+    assert b"Endpoints" in shown
     for line in (b"\x1b[2J", b"owned", b"\x07"):
         assert line not in shown
     (record,) = [each for each in records_of(path.read_bytes()) if each.get("service") == "smtp"]

@@ -26,7 +26,7 @@ from scanner.interview import Interview
 from scanner.limits import Limits
 from scanner.looks import Look
 from scanner.outcome import Flag, Outcome, Stage, Verdict
-from scanner.question import Answer, InjectCommand, Negotiate, OfferVersion
+from scanner.question import Answer, InjectCommand, Negotiate, OfferVersion, Wanted
 from scanner.record import Recorder, new_run_id
 from scanner.run import Run
 from scanner.starttls.injection import Injection, InjectionResult
@@ -109,11 +109,11 @@ def record_of(
     endpoint = Endpoint(
         Origin("mx.example.org", 7, {"tier": "gold"}), "mx.example.org", "192.0.2.1", 25, SERVICES[service]
     )
-    interview = Interview(endpoint, tuple(Version))
+    interview = Interview(endpoint, Wanted())
     interview.begin()
     for answer in answers:
         interview.take(answer)
-    interview.injection = injection
+    interview.asides += [injection] if injection else []
     interview.error = error
     if before:
         interview.looks.append(Look(NOW - 60, before, Stage.TLS))
@@ -157,7 +157,7 @@ def implicit_tls() -> Record:
         offered(Version.TLS1_1, HelloAnswer(Evidence.HIGHER_VERSION, 0x7F1C, 0xFEFE, flags=frozenset({"violation"}))),
         offered(Version.TLS1_0, TEXT),
         offered(Version.SSLV3, HelloAnswer(Evidence.GARBAGE, flags=frozenset({"violation"}))),
-        offered(Version.SSLV2, HelloAnswer(Evidence.SSLV2_SERVER_HELLO, 0x0002, 0x010080)),
+        offered(Version.SSLV2, HelloAnswer(Evidence.SSLV2_SERVER_HELLO, 0x0002, 0x010080, kinds=(0x010080, 0xFEFEFE))),
         tried(negotiated(), inside=Inside(None)),
     )
 
@@ -367,6 +367,7 @@ def test_the_documentation_keeps_to_the_schema() -> None:
     assert {(record["type"], record.get("event")) for record in records} == {
         ("endpoint", None),
         ("rejected", None),
+        ("certificate", None),
         ("run", "start"),
         ("run", "end"),
     }
@@ -468,6 +469,9 @@ MUTATIONS: list[tuple[str, tuple[str | int, ...], object]] = [
     ("starttls", ("versions", "TLSv1.2", "cipher_id"), "0xC02F"),
     ("starttls", ("versions", "TLSv1.3", "group_id"), "0x17"),
     ("implicit", ("versions", "SSLv2", "cipher_id"), "0x0080"),
+    ("implicit", ("versions", "SSLv2", "ciphers"), []),
+    ("implicit", ("versions", "SSLv2", "ciphers"), [{"cipher": None, "cipher_id": "0x0080"}]),
+    ("implicit", ("versions", "TLSv1.2", "ciphers"), [{"cipher": None, "cipher_id": "0x010080"}]),
     ("implicit", ("versions", "TLSv1.2", "cipher_id"), "0x010080"),
     ("starttls", ("certificate", "sha256"), "00"),
     ("starttls", ("certificate", "not_after"), "2026-11-23"),
@@ -530,6 +534,8 @@ MUTATIONS: list[tuple[str, tuple[str | int, ...], object]] = [
     ("stopped early", ("clients", "starttls"), "secure_untrusted"),
     ("starttls", ("versions", "TLSv1.2", "evidence"), "timeout"),
     ("starttls", ("versions", "TLSv1.2", "evidence"), "sslv2_server_hello"),
+    ("starttls", ("versions", "TLSv1.2", "hello"), "small"),  # without the flag `retry_used`
+    ("starttls", ("versions", "TLSv1.2", "hello"), "plain"),
     ("starttls", ("versions", "TLSv1.2", "cipher_id"), MISSING),
     ("starttls", ("versions", "TLSv1.1", "alert"), MISSING),
     ("starttls", ("versions", "TLSv1.1", "evidence"), "closed"),

@@ -240,6 +240,17 @@ async def test_a_full_disk() -> None:
     os.close(full)
 
 
+async def test_its_name_is_told() -> None:
+    """Which of several outputs takes no more."""
+    full = os.open("/dev/full", os.O_WRONLY)
+    sink = Sink(full, "the file of the certificates")
+    sink.put(record(1))
+    sink.close()
+    with pytest.raises(OutputClosed, match=r"^the file of the certificates cannot be written: No space left"):
+        await sink.run()
+    os.close(full)
+
+
 @pytest.mark.parametrize("before", [b"", b"an older line\n"])
 async def test_a_file_that_can_grow_no_more_ends_with_a_whole_line(tmp_path: Path, before: bytes) -> None:
     """Where a write is cut short by a full disk, the half line is taken back."""

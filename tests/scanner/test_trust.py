@@ -428,20 +428,28 @@ def test_a_leaf_expires_while_it_is_remembered() -> None:
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The oldest makes room, and a chain that is too long is never kept."""
+    """The one that was not asked for the longest makes room."""
     counted = Counted(monkeypatch)
     monkeypatch.setattr(trust, "CACHED_CHAINS", 2)
     verifier, certificate = Verifier(IN_ROOT), read_certificate(LEAF.der)
-    chains = [(LEAF.der, MIDDLE.der), (LEAF.der,), (LEAF.der, STRANGER.der)]
-    for chain in (*chains, *chains[1:]):
+    good, alone, strange = (LEAF.der, MIDDLE.der), (LEAF.der,), (LEAF.der, STRANGER.der)
+    for chain in (good, alone, good, strange, good):
         verifier.verify(chain, certificate, HOST, ADDRESS, NOW)
-    assert counted.times == 3
-    verifier.verify(chains[0], certificate, HOST, ADDRESS, NOW)
+    assert counted.times == verifier.verified.made == 3
+    verifier.verify(alone, certificate, HOST, ADDRESS, NOW)
     assert counted.times == 4
-    for _ in range(2):
-        verifier.verify((LEAF.der, MIDDLE.der * 60), certificate, HOST, ADDRESS, NOW)
-    assert counted.times == 6
-    assert len(verifier._remembered) == 2
+    assert len(verifier.verified) == 2
+
+
+def test_interleaved_chains_are_verified_once_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One chain on every second endpoint, and on the others one of its own each, more than are remembered."""
+    counted = Counted(monkeypatch)
+    monkeypatch.setattr(trust, "CACHED_CHAINS", 8)
+    verifier, certificate = Verifier(IN_ROOT), read_certificate(LEAF.der)
+    for number in range(50):
+        verifier.verify((LEAF.der, MIDDLE.der), certificate, HOST, ADDRESS, NOW)
+        verifier.verify((LEAF.der, number.to_bytes(2, "big")), certificate, HOST, ADDRESS, NOW)
+    assert counted.times == 1 + 50
 
 
 def connected(leaf: Made) -> SSL.Connection:

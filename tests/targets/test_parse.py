@@ -144,7 +144,7 @@ def test_all_selected_services_without_a_port() -> None:
     """A host without a port is asked for every selected service that has a default port."""
     target = parsed("mx.example.org", "mail,tls")
     assert isinstance(target, Host)
-    assert [port for _, port in target.services] == [25, 587, 465, 143, 993, 110, 995]
+    assert [port for _, port in target.services] == [25, 587, 465, 143, 993, 110, 995, 4190]
 
 
 def test_the_input_is_kept() -> None:

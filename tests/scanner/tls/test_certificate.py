@@ -15,15 +15,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from OpenSSL import crypto
 
+import scanner.tls.certificate
+from scanner.cache import Cache
 from scanner.tls.certificate import (
     MAX_CACHED_BYTES,
     MAX_NAMES,
     MAX_SERIAL_BYTES,
     Certificate,
     Key,
+    cache_weight,
     read_certificate,
     sha256,
 )
+from tests.scanner.tls.test_scts import GOOD as TIMESTAMP
+from tests.scanner.tls.test_scts import listed, sct
 
 FROM = datetime(2026, 1, 1, tzinfo=UTC)
 UNTIL = datetime(2026, 4, 1, tzinfo=UTC)
@@ -74,6 +79,8 @@ def test_facts() -> None:
         signature="ecdsa-with-SHA256",
         signature_oid="1.2.840.10045.4.3.2",
         self_signed=True,
+        must_staple=False,
+        scts=(),
     )
 
 
@@ -262,12 +269,99 @@ def test_too_many_names() -> None:
     assert "1 more DNS names; 2 more addresses" in certificate.parse_error
 
 
-def test_large_certificates_are_not_kept() -> None:
-    """What nobody bounds is read anew each time; an ordinary certificate is read once."""
-    assert read_certificate(GOOD) is read_certificate(GOOD)
-    large = made_of(serial=b"\x7f" * MAX_CACHED_BYTES)
-    assert read_certificate(large) == read_certificate(large)
-    assert read_certificate(large) is not read_certificate(large)
+def extension(oid: str, value: bytes, *, critical: bool = False) -> bytes:
+    """An extension of a certificate."""
+    return element(0x30, bytes.fromhex(oid) + (b"\x01\x01\xff" if critical else b"") + element(0x04, value))
+
+
+FEATURE, SCT_LIST = "06082b06010505070118", "060a2b06010401d679020402"
+OTHER = extension("0603551d0e", element(0x04, b"key"))
+
+
+@pytest.mark.parametrize(
+    ("value", "promised"),
+    [
+        (bytes.fromhex("3003020105"), True),
+        (bytes.fromhex("3006020111020105"), True),
+        (bytes.fromhex("300702020203020105"), True),
+        (bytes.fromhex("3003020111"), False),
+        (bytes.fromhex("300402020005"), True),
+        (bytes.fromhex("30040202ff05"), False),
+        (bytes.fromhex("3000"), False),
+        (bytes.fromhex("30020201"), False),
+        (bytes.fromhex("04030201"), False),
+        (b"", False),
+    ],
+)
+@pytest.mark.parametrize("critical", [True, False])
+def test_must_staple(value: bytes, promised: bool, critical: bool) -> None:
+    """The feature status_request is among others; a value that cannot be read promises nothing (RFC 7633 §4)."""
+    der = made_of(extensions=OTHER + extension(FEATURE, value, critical=critical) + OTHER)
+    assert read_certificate(der).must_staple is promised
+
+
+def test_must_staple_by_the_library() -> None:
+    """As an authority writes it."""
+    feature = x509.TLSFeature([x509.TLSFeatureType.status_request])
+    builder = x509.CertificateBuilder(
+        issuer_name=x509.Name([]),
+        subject_name=x509.Name([]),
+        public_key=EC_KEY.public_key(),
+        serial_number=1,
+        not_valid_before=FROM,
+        not_valid_after=UNTIL,
+        extensions=[x509.Extension(feature.oid, False, feature)],
+    )
+    certificate = read_certificate(builder.sign(EC_KEY, hashes.SHA256()).public_bytes(Encoding.DER))
+    assert (certificate.must_staple, certificate.parse_error) == (True, None)
+
+
+def test_timestamps() -> None:
+    """Those of CT logs, also where a broken extension keeps the library from reading any."""
+    broken = extension("0603551d11", b"\x01\x02")
+    for others in (b"", OTHER, broken):
+        der = made_of(extensions=others + extension(SCT_LIST, element(0x04, listed(sct(), sct()))) + others)
+        assert read_certificate(der).scts == (TIMESTAMP, TIMESTAMP)
+    assert read_certificate(made_of(extensions=extension(SCT_LIST, listed(sct())))).scts == ()
+    assert read_certificate(made_of(extensions=extension(SCT_LIST, b"\x04"))).scts == ()
+    assert read_certificate(made_of(extensions=OTHER)).scts == ()
+    assert read_certificate(b"garbage").scts is None
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> Cache[Certificate]:
+    """An empty cache."""
+    fresh = Cache[Certificate](MAX_CACHED_BYTES)
+    monkeypatch.setattr(scanner.tls.certificate, "PARSED", fresh)
+    return fresh
+
+
+def test_parsed_once(parsed: Cache[Certificate]) -> None:
+    """Each distinct certificate is parsed once, large ones and broken ones too, in whatever order they come."""
+    distinct = [GOOD, made(), made_of(serial=b"\x7f" * 60_000), b"garbage", b""]
+    for der in distinct * 200:
+        assert read_certificate(bytes(bytearray(der))) == read_certificate(der)
+    assert parsed.made == len(distinct)
+
+
+def test_one_among_many_is_parsed_once(parsed: Cache[Certificate], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A certificate that comes again and again stays, when more others come between than are kept."""
+    monkeypatch.setattr(scanner.tls.certificate, "PARSED", small := Cache[Certificate](cache_weight(GOOD) * 4))
+    for number in range(100):
+        read_certificate(GOOD)
+        read_certificate(number.to_bytes(2, "big"))
+    assert small.made == 1 + 100
+    assert parsed.made == 0
+
+
+def test_what_is_remembered_is_bounded(parsed: Cache[Certificate]) -> None:
+    """However many come: of the smallest, some thousands are kept, and of the largest, a hundred."""
+    for number in range(10_000):
+        read_certificate(number.to_bytes(2, "big"))
+    assert len(parsed) == MAX_CACHED_BYTES // cache_weight(b"ab")
+    for number in range(200):
+        read_certificate(number.to_bytes(100_000, "big"))
+    assert len(parsed) == MAX_CACHED_BYTES // cache_weight(bytes(100_000))
 
 
 @given(changes=st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), min_size=1, max_size=3))

@@ -2,20 +2,29 @@
 
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
 from functools import cache
 from typing import TypeVar
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.x509 import ocsp
 from OpenSSL import SSL
 
 from scanner.dialogue import Dialogue, Done, End, NeedData, Send
 from scanner.outcome import Outcome, Stage, Verdict
 from scanner.tls.exchange import Evidence, exchange
-from scanner.tls.handshake import MAX_BYTES, Handshake, HandshakeDialogue, failure_of, measuring_context
+from scanner.tls.flight import ClientCertificate
+from scanner.tls.handshake import MAX_BYTES, Handshake, HandshakeDialogue, failure_of, measuring_context, outgoing
 from scanner.tls.names import Version, alert_name, cipher_name
 from scanner.tls.wire import HEADER_BYTES
-from tests.peers.tls_server import Closed, TlsServer
+from tests.peers.tls_server import Closed, Speaker, TlsServer
 from tests.scanner.play import byte_by_byte, play
 from tests.scanner.tls.wire import (
     CCS,
@@ -71,7 +80,7 @@ def context(
     return made
 
 
-def converse(dialogue: Dialogue[T], server: TlsServer, cut: Callable[[bytes], list[bytes]] = CUTS[0]) -> T:
+def converse(dialogue: Dialogue[T], server: Speaker, cut: Callable[[bytes], list[bytes]] = CUTS[0]) -> T:
     """Let the two speak with each other; what the server says comes in pieces, and after its alert it closes."""
     pieces: list[bytes] = []
     closed = False
@@ -92,10 +101,10 @@ def converse(dialogue: Dialogue[T], server: TlsServer, cut: Callable[[bytes], li
 
 
 def shake(
-    made: ssl.SSLContext, cut: Callable[[bytes], list[bytes]] = CUTS[0], **settings: tuple[bytes, ...]
+    made: ssl.SSLContext, cut: Callable[[bytes], list[bytes]] = CUTS[0], alpn: tuple[bytes, ...] = ()
 ) -> Handshake:
     """A full handshake with such a server."""
-    return converse(HandshakeDialogue(NAME, after_upgrade=False, **settings), TlsServer(context=made), cut)
+    return converse(HandshakeDialogue(NAME, after_upgrade=False, alpn=alpn), TlsServer(context=made), cut)
 
 
 def failed(verdict: Verdict, cause: str, *, partial: bool = False, **facts: str) -> Handshake:
@@ -166,9 +175,140 @@ def test_the_server_gets_our_name() -> None:
 
 @each_cut
 def test_refused_for_want_of_a_client_certificate(cut: Callable[[bytes], list[bytes]]) -> None:
-    """In TLS 1.2 the server's alert ends the handshake, and its name is the evidence."""
+    """In TLS 1.2 the server's alert ends the handshake, and is the evidence; what was in plaintext is known."""
     shaken = shake(context(only=TLS12, client_certificate=ssl.CERT_REQUIRED), cut)
-    assert shaken == failed(Verdict.HANDSHAKE_FAILED, "alert", alert="handshake_failure")
+    assert shaken.client_certificate is ClientCertificate.REQUIRED
+    assert [b"mx.example.org" in der for der in shaken.chain] == [True, False]
+    expected = failed(Verdict.HANDSHAKE_FAILED, "alert", alert="handshake_failure")
+    assert replace(shaken, chain=(), client_certificate=None) == expected
+
+
+@each_cut
+@pytest.mark.parametrize("only", [TLS12, TLS13])
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [(ssl.CERT_NONE, ClientCertificate.NONE), (ssl.CERT_OPTIONAL, ClientCertificate.REQUESTED)],
+)
+def test_client_certificates(
+    wanted: ssl.VerifyMode, expected: ClientCertificate, only: ssl.TLSVersion, cut: Callable[[bytes], list[bytes]]
+) -> None:
+    """A server that asks for one, and does without."""
+    shaken = shake(context(only=only, client_certificate=wanted), cut)
+    assert (shaken.failure, shaken.client_certificate) == (None, expected)
+
+
+def test_whether_it_is_required_is_not_told_before_the_end() -> None:
+    """In TLS 1.3 the handshake is complete before the server has seen that there is no certificate."""
+    shaken = shake(context(only=TLS13, client_certificate=ssl.CERT_REQUIRED))
+    assert (shaken.failure, shaken.client_certificate) == (None, ClientCertificate.REQUESTED)
+
+
+class EndsInstead(TlsServer):
+    """Its first flight is a real one; to what the client then says it answers something else."""
+
+    def __init__(self, made: ssl.SSLContext, instead: bytes) -> None:
+        super().__init__(context=made)
+        self._instead = instead
+        self._turns = 0
+
+    def hear(self, data: bytes) -> bytes:
+        self._turns += 1
+        if self._turns == 1:
+            return super().hear(data)
+        raise Closed(self._instead)
+
+
+@pytest.mark.parametrize(
+    ("instead", "expected"),
+    [
+        (alert(2, 116), ClientCertificate.REQUIRED),
+        (alert(2, 42), ClientCertificate.REQUIRED),
+        (alert(2, 49), ClientCertificate.REQUIRED),
+        (alert(2, 51), ClientCertificate.REQUESTED),  # decrypt_error: of our Finished
+        (alert(2, 80), ClientCertificate.REQUESTED),
+        (b"", ClientCertificate.REQUESTED),
+    ],
+)
+def test_only_an_alert_about_it_tells_that_it_is_required(instead: bytes, expected: ClientCertificate) -> None:
+    """Another alert, or FIN, may be about anything."""
+    server = EndsInstead(context(only=TLS12, client_certificate=ssl.CERT_REQUIRED), instead)
+    assert converse(HandshakeDialogue(NAME, after_upgrade=False), server).client_certificate is expected
+    server = EndsInstead(context(only=TLS12), instead)
+    assert converse(HandshakeDialogue(NAME, after_upgrade=False), server).client_certificate is ClientCertificate.NONE
+
+
+TRY_LATER = bytes.fromhex("30030a0103")  # a whole OCSPResponse (RFC 6960 §4.2.1)
+
+
+@cache
+def response_for_leaf() -> bytes:
+    """OpenSSL staples what is about its certificate, and nothing else."""
+    leaf, issuer = (x509.load_pem_x509_certificate(pem.bytes()) for pem in certificate(EC).cert_chain_pems)
+    key = load_pem_private_key(certificate(EC).private_key_pem.bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    now = datetime(2026, 11, 24)
+    builder = ocsp.OCSPResponseBuilder().add_response(
+        leaf, issuer, hashes.SHA256(), ocsp.OCSPCertStatus.GOOD, now, now, None, None
+    )
+    signed = builder.responder_id(ocsp.OCSPResponderEncoding.HASH, leaf).sign(key, hashes.SHA256())
+    return signed.public_bytes(Encoding.DER)
+
+
+class Stapling:
+    """A server of pyOpenSSL's with a staple."""
+
+    def __init__(self, only: int, staple: bytes) -> None:
+        context = SSL.Context(SSL.TLS_SERVER_METHOD)
+        leaf = certificate(EC)
+        context.use_certificate(x509.load_pem_x509_certificate(leaf.cert_chain_pems[0].bytes()))
+        key = load_pem_private_key(leaf.private_key_pem.bytes(), None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        context.use_privatekey(key)
+        context.set_min_proto_version(only)
+        context.set_max_proto_version(only)
+        context.set_ocsp_server_callback(lambda _connection, _data: staple)
+        self._tls = SSL.Connection(context, None)
+        self._tls.set_accept_state()
+
+    def hear(self, data: bytes) -> bytes:
+        """What it answers."""
+        self._tls.bio_write(data)
+        with suppress(SSL.WantReadError):
+            self._tls.do_handshake()
+        return outgoing(self._tls)
+
+
+@each_cut
+@pytest.mark.parametrize("only", [SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION])
+@pytest.mark.parametrize("staple", [b"", response_for_leaf(), TRY_LATER], ids=["none", "good", "try later"])
+def test_staples(staple: bytes, only: int, cut: Callable[[bytes], list[bytes]]) -> None:
+    """What is stapled is kept as it is; and a capped handshake asks for nothing."""
+    shaken = converse(HandshakeDialogue(NAME, after_upgrade=False), Stapling(only, staple), cut)
+    assert (shaken.failure, shaken.staple) == (None, staple)
+    capped = HandshakeDialogue(NAME, after_upgrade=False, newest=Version.TLS1_3)
+    shaken = converse(capped, Stapling(only, staple), cut)
+    assert (shaken.failure, shaken.staple) == (None, None)
+
+
+def test_a_staple_that_openssl_cannot_read() -> None:
+    """It breaks the handshake: a fault of the server's, for which another handshake is made."""
+
+    class Garbled(Stapling):
+        def hear(self, data: bytes) -> bytes:
+            try:
+                return super().hear(data).replace(TRY_LATER, b"abcde")
+            except SSL.Error as error:
+                raise Closed from error
+
+    shaken = converse(HandshakeDialogue(NAME, after_upgrade=False), Garbled(SSL.TLS1_2_VERSION, TRY_LATER))
+    assert shaken.failure is not None
+    assert (shaken.failure.verdict, shaken.failure.cause) == (Verdict.HANDSHAKE_FAILED, "broken")
+    assert len(shaken.chain) == 1
+
+
+def test_no_staple_without_a_handshake() -> None:
+    """Where it fails, nothing is known of a staple."""
+    assert fed(alert(2, 40)).staple is None
 
 
 @each_cut
@@ -373,7 +513,8 @@ def test_truncated(only: ssl.TLSVersion) -> None:
         server = Failing(context=made)
         server.left = left
         shaken = converse(HandshakeDialogue(NAME, after_upgrade=False), server)
-        assert shaken == failed(Verdict.TIMEOUT, "timeout", partial=left > 0)
+        assert replace(shaken, chain=()) == failed(Verdict.TIMEOUT, "timeout", partial=left > 0)
+        assert not shaken.chain or (only is TLS12 and left > sum(map(len, shaken.chain)))
 
 
 @pytest.mark.parametrize("only", [TLS12, TLS13])
@@ -422,7 +563,8 @@ def test_large_groups() -> None:
     """A group of 4,096 bits is answered: OpenSSL goes on with its own share."""
     played = play(HandshakeDialogue(NAME, after_upgrade=False), [dh_flight(4_096)])
     assert [sent[HEADER_BYTES] for sent in played.sent] == [1, 16]  # ClientHello, ClientKeyExchange
-    assert played.value == failed(Verdict.CLOSED, "eof", partial=True)
+    expected = failed(Verdict.CLOSED, "eof", partial=True)
+    assert played.value == replace(expected, client_certificate=ClientCertificate.NONE)
 
 
 def test_every_suite_with_a_finite_field_is_known() -> None:

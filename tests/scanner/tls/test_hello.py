@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner.tls.hello import SUITES, MalformedHelloError, ServerHello, client_hello, read_server_hello
+from scanner.tls.hello import (
+    SUITES,
+    MalformedHelloError,
+    ServerHello,
+    Shape,
+    client_hello,
+    read_server_hello,
+    suites_of,
+)
 from scanner.tls.names import Version, cipher_name
 from scanner.tls.wire import is_text, starts_record
 from tests.scanner.tls.wire import (
@@ -18,6 +26,7 @@ from tests.scanner.tls.wire import (
     HRR_RANDOM,
     KEY_SHARE_X25519,
     SUPPORTED_VERSIONS_13,
+    ClientHello,
     extension,
     read_client_hello,
     server_hello,
@@ -27,10 +36,24 @@ from tests.scanner.tls.wire import (
 ENTROPY = bytes(range(96))
 BY_RECORD = [version for version in Version if version is not Version.SSLV2]
 NAME = "mx.example.org"
-EXPORT1024 = (0x0062, 0x0064)  # of a draft, never registered
-PADDING, SUPPORTED_GROUPS, SIGNATURES, SUPPORTED_VERSIONS, KEY_SHARE = 21, 10, 13, 43, 51
+UNREGISTERED = (0x0062, 0x0064, 0x0081, 0xFF85)  # of drafts: EXPORT1024, and GOST
+GREASE = frozenset(0x0A0A + 0x1010 * number for number in range(16))  # RFC 8701 §2
+SERVER_NAME, ALPN, PADDING, SUPPORTED_GROUPS, SIGNATURES, SUPPORTED_VERSIONS, KEY_SHARE = 0, 16, 21, 10, 13, 43, 51
+SCSV = 0x00FF
 
 each_version = pytest.mark.parametrize("version", BY_RECORD)
+each_shape = pytest.mark.parametrize("shape", Shape)
+
+
+def without_grease(codes: list[int]) -> list[int]:
+    """The values that mean something."""
+    return [code for code in codes if code not in GREASE]
+
+
+def hello_of(version: Version, shape: Shape = Shape.PLAIN, name: str | None = NAME) -> ClientHello:
+    """Ours, read by a strict server."""
+    alpn = (b"imap",) if shape is Shape.ALPN else ()
+    return read_client_hello(client_hello(version, name, ENTROPY, shape, alpn))
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +73,7 @@ def test_versions_offered(version: Version) -> None:
     assert hello.version == min(version.code, 0x0303)
     assert hello.record_version == min(version.code, 0x0301)
     if version is Version.TLS1_3:
-        assert hello.of(SUPPORTED_VERSIONS).codes(1) == [0x0304]
+        assert without_grease(hello.of(SUPPORTED_VERSIONS).codes(1)) == [0x0304]
     else:
         assert SUPPORTED_VERSIONS not in (hello.extensions or {})
         assert KEY_SHARE not in (hello.extensions or {})
@@ -71,22 +94,22 @@ def test_entropy(version: Version) -> None:
 @each_version
 def test_suites(version: Version) -> None:
     """All that the version can have, each once and each registered; those of TLS 1.3 are not offered below it."""
-    suites = read_client_hello(client_hello(version, NAME, ENTROPY)).suites
+    suites = without_grease(hello_of(version).suites)
     assert suites == list(SUITES[version])
     assert len(set(suites)) == len(suites) <= 128  # more than 128 are refused by some servers
-    assert all(cipher_name(code) or code in EXPORT1024 for code in suites)
-    assert suites[-1] == 0x00FF
-    of_tls13 = [code for code in suites if "_WITH_" not in (cipher_name(code) or "_WITH_") and code != 0x00FF]
+    assert all(cipher_name(code) or code in UNREGISTERED for code in suites)
+    assert suites[-1] == SCSV
+    of_tls13 = [code for code in suites if "_WITH_" not in (cipher_name(code) or "_WITH_") and code != SCSV]
     assert bool(of_tls13) == (version is Version.TLS1_3)
 
 
 def test_sslv3_has_no_extensions() -> None:
-    """SSLv3 has no extensions (RFC 6101), so no name, and nothing with elliptic curves."""
-    hello = read_client_hello(client_hello(Version.SSLV3, NAME, ENTROPY))
+    """SSLv3 has no extensions (RFC 6101), so no name; of suites it is offered all that there are before TLS 1.2."""
+    hello = hello_of(Version.SSLV3)
     assert hello.extensions is None
-    assert not any(
-        "ECDHE" in (cipher_name(code) or "") or "SHA256" in (cipher_name(code) or "") for code in hello.suites
-    )
+    names = [cipher_name(code) or "" for code in hello.suites]
+    assert any("ECDHE_ECDSA" in name for name in names)
+    assert not any("SHA256" in name or "GCM" in name for name in names)
 
 
 @each_version
@@ -101,18 +124,20 @@ def test_groups_and_signatures() -> None:
     """Groups go with every hello of TLS, and signature algorithms from TLS 1.2 on."""
     for version in BY_RECORD[1:]:
         hello = read_client_hello(client_hello(version, NAME, ENTROPY))
-        groups = hello.of(SUPPORTED_GROUPS).codes(2)
+        groups = without_grease(hello.of(SUPPORTED_GROUPS).codes(2))
         assert groups[0] == 0x001D
         assert {0x0017, 0x0018, 0x0019, 0x0100, 0x0102} <= set(groups)
         assert (SIGNATURES in (hello.extensions or {})) == (version.code >= 0x0303)
 
 
 @each_version
-def test_lengths_that_hang_servers(version: Version) -> None:
+@each_shape
+def test_lengths_that_hang_servers(version: Version, shape: Shape) -> None:
     """No hello has 256 to 511 bytes (RFC 7685), nor a length that is 10 or 14 modulo 256, however long the name is."""
     for name in (None, *((("n" * 61 + ".") * 5)[:length] + "e" for length in range(253))):
-        hello = read_client_hello(client_hello(version, name, ENTROPY))
+        hello = hello_of(version, shape, name)
         assert not 256 <= hello.message_bytes < 512
+        assert hello.message_bytes < 1024  # a packet
         assert hello.message_bytes % 256 not in (10, 14)
         assert set((hello.extensions or {}).get(PADDING, b"")) <= {0}
 
@@ -124,8 +149,75 @@ def test_tlslite_reads_it(version: Version, tlslite: Any) -> None:
     hello = messages.ClientHello()
     hello.parse(codec.Parser(bytearray(client_hello(version, NAME, ENTROPY)[6:])))
     assert hello.client_version == (3, min(version.code, 0x0303) & 0xFF)
-    assert hello.cipher_suites == list(SUITES[version])
+    assert without_grease(hello.cipher_suites) == list(SUITES[version])
     assert bytes(hello.server_name) == (b"" if version is Version.SSLV3 else NAME.encode())
+
+
+# Shapes
+
+
+def is_greased(hello: ClientHello) -> bool:
+    """Is a value of RFC 8701 anywhere in it?"""
+    listed = [hello.suites, list(hello.extensions or ())]
+    listed += [hello.of(SUPPORTED_GROUPS).codes(2)] if hello.extensions and SUPPORTED_GROUPS in hello.extensions else []
+    return any(not GREASE.isdisjoint(each) for each in listed)
+
+
+@each_version
+@each_shape
+def test_what_a_shape_has(version: Version, shape: Shape) -> None:
+    """Each shape leaves out, or adds, what it is called by, and is a hello of its version all the same."""
+    hello = hello_of(version, shape)
+    extensions = set(hello.extensions or ())
+    bare = version is Version.SSLV3 or shape is Shape.NO_EXTENSIONS
+    assert hello.version == min(version.code, 0x0303)
+    assert hello.session == ENTROPY[32:64]
+    assert (hello.extensions is None) == bare
+    assert hello.server_name == (None if bare or shape is Shape.NO_NAME else NAME)
+    assert (ALPN in extensions) == (shape is Shape.ALPN and not bare)
+    assert is_greased(hello) == (version is Version.TLS1_3 and shape in (Shape.PLAIN, Shape.NO_NAME, Shape.ALPN))
+    assert (SUPPORTED_VERSIONS in extensions) == (version is Version.TLS1_3 and not bare)
+    assert without_grease(hello.suites) == list(suites_of(version, shape))
+    assert hello.suites[-1] == SCSV
+
+
+@pytest.mark.parametrize("version", BY_RECORD[1:])
+def test_the_small_hello(version: Version) -> None:
+    """It is under 256 bytes with a name of 50, with a dozen suites, and all that has to be in it."""
+    hello = hello_of(version, Shape.SMALL, "n" * 46 + ".org")
+    assert hello.message_bytes < 256
+    assert len(hello.suites) <= 13
+    assert SUPPORTED_GROUPS in (hello.extensions or ())
+    assert (SIGNATURES in (hello.extensions or ())) == (version.code >= 0x0303)
+
+
+@pytest.mark.parametrize("version", [Version.TLS1_0, Version.TLS1_1, Version.TLS1_2])
+@pytest.mark.parametrize(
+    ("shape", "words", "signature"),
+    [(Shape.RSA, "_RSA_", 0x0401), (Shape.ECDSA, "_ECDSA_", 0x0403), (Shape.FINITE_FIELD, "TLS_DH", 0x0401)],
+)
+def test_one_kind_alone(version: Version, shape: Shape, words: str, signature: int) -> None:
+    """Suites of one kind of key or key exchange, and the signature algorithms that go with them."""
+    hello = hello_of(version, shape)
+    names = [cipher_name(code) or "" for code in hello.suites[:-1]]
+    assert len(names) >= 8
+    assert all(words in name for name in names)
+    if version is not Version.TLS1_2:
+        assert shape is not Shape.RSA or all(name.startswith("TLS_RSA_") for name in names)
+    else:
+        assert signature in hello.of(SIGNATURES).codes(2)
+
+
+def test_groups_of_shapes() -> None:
+    """Groups in finite fields are not listed where the server may have one of its own; others come with no key."""
+    for version in (Version.TLS1_0, Version.TLS1_2):
+        groups = hello_of(version, Shape.FINITE_FIELD).of(SUPPORTED_GROUPS).codes(2)
+        assert not any(0x0100 <= group < 0x0200 for group in groups)
+    other = hello_of(Version.TLS1_3, Shape.OTHER_GROUPS)
+    assert other.of(KEY_SHARE).take(2) == b"\x00\x00"
+    groups = other.of(SUPPORTED_GROUPS).codes(2)
+    assert groups[0] == 0x11EC
+    assert set(groups).isdisjoint(hello_of(Version.TLS1_3).of(SUPPORTED_GROUPS).codes(2))
 
 
 # Theirs
@@ -306,3 +398,12 @@ def test_any_body(body: bytes, at: int, to: int, version: Version) -> None:
 def test_first_bytes(data: bytes, record: bool, text: bool) -> None:
     """A record, a line of text, or neither; what comes behind the first line does not matter."""
     assert (starts_record(data), is_text(data)) == (record, text)
+
+
+@pytest.mark.parametrize("last", [0x00, 0x7F, 0x80, 0xFF])
+def test_the_highest_bit_of_the_key(last: int) -> None:
+    """It has no meaning (RFC 7748 §5), and wolfSSL 5 closes on half of the hellos of who leaves it to chance."""
+    entropy = bytes(95) + bytes([last])
+    read = read_client_hello(client_hello(Version.TLS1_3, None, entropy))
+    assert read.extensions is not None
+    assert read.extensions[51][-32:] == bytes(31) + bytes([last & 0x7F])

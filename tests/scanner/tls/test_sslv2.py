@@ -1,6 +1,7 @@
 """SSLv2: our CLIENT-HELLO, and every answer to it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -41,13 +42,22 @@ def answered(data: bytes, end: End = End.EOF) -> HelloAnswer:
     whole, in_pieces = (
         play(exchange(Version.SSLV2, None, ENTROPY, after_upgrade=False), cut(data), end).value for cut in CUTS
     )
-    assert (whole.evidence, whole.cipher, whole.alert, whole.error) == (
+    assert (whole.evidence, whole.kinds, whole.alert, whole.error, whole.certificate) == (
         in_pieces.evidence,
-        in_pieces.cipher,
+        in_pieces.kinds,
         in_pieces.alert,
         in_pieces.error,
+        in_pieces.certificate,
     )
-    return whole
+    return replace(whole, certificate=b"")
+
+
+def test_the_certificate() -> None:
+    """It is kept, where it is of X.509, the one type that there is."""
+    hello = short(server_hello(RC4, certificate=b"x" * 2_000))
+    for data, expected in ((hello, b"x" * 2_000), (hello.replace(b"\x04\x00\x01", b"\x04\x00\x07", 1), b"")):
+        dialogue = exchange(Version.SSLV2, None, ENTROPY, after_upgrade=False)
+        assert play(dialogue, [data], End.EOF).value.certificate == expected
 
 
 def test_client_hello() -> None:
@@ -65,13 +75,26 @@ def test_client_hello() -> None:
     reader.end()
 
 
-yes = HelloAnswer(Evidence.SSLV2_SERVER_HELLO, version=2, cipher=RC4)
+def yes(*kinds: int, flag: str | None = None) -> HelloAnswer:
+    """A SERVER-HELLO with these cipher kinds."""
+    flags = frozenset({flag} if flag else ())
+    return HelloAnswer(Evidence.SSLV2_SERVER_HELLO, version=2, cipher=kinds[0], kinds=kinds, flags=flags)
+
 
 ANSWERS: dict[str, tuple[bytes, HelloAnswer]] = {
-    "a SERVER-HELLO": (short(server_hello(RC4, DES3)), yes),
-    "one with padding": (long(server_hello(RC4, DES3), 7), yes),
-    "one with the long header and no padding": (long(server_hello(RC4), 0), yes),
-    "one with a long certificate": (short(server_hello(RC4, certificate=bytes(9000))), yes),
+    "a SERVER-HELLO": (short(server_hello(RC4, DES3)), yes(RC4, DES3)),
+    "one with padding": (long(server_hello(RC4, DES3), 7), yes(RC4, DES3)),
+    "one with the long header and no padding": (long(server_hello(RC4), 0), yes(RC4)),
+    "one with a long certificate": (short(server_hello(RC4, certificate=bytes(9000))), yes(RC4)),
+    "one with a kind twice": (short(server_hello(DES3, RC4, DES3)), yes(DES3, RC4)),
+    "one with a kind that nobody knows": (
+        short(server_hello(RC4, 0xFEFEFE)),
+        yes(RC4, 0xFEFEFE, flag="unoffered_cipher"),
+    ),
+    "one with more kinds than there are": (
+        short(server_hello(*range(1_000))),
+        yes(*range(32), flag="unoffered_cipher"),
+    ),
     "no cipher in common": (
         short(server_hello()),
         HelloAnswer(Evidence.SSLV2_SERVER_HELLO, version=2, flags=frozenset({"no_ciphers"})),
@@ -141,5 +164,5 @@ def test_truncated_at_every_point(data: bytes, end: End) -> None:
 def test_a_server_of_sslv2() -> None:
     """The peer of our tests answers our hello, and calls everything else an error."""
     server = Sslv2Server()
-    assert answered(server.hear(sslv2.client_hello(ENTROPY))) == yes
+    assert answered(server.hear(sslv2.client_hello(ENTROPY))) == yes(RC4, DES3)
     assert answered(server.hear(b"\x16\x03\x01")) == HelloAnswer(Evidence.SSLV2_ERROR, error=1)
