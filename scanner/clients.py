@@ -39,10 +39,10 @@ the go-ahead and no TLS has no way back to plaintext on that connection, and sho
     anything else                                 unknown
 
 "Anything else" is a handshake that was not made, that the wire ended, or that is beyond our library; one without a
-certificate, which only we agree to; a certificate that nobody could judge, as under an address without a name; a server
-that demands a certificate of the client's, as other programs may have one; and a session that broke before anything was
-said in it, or in which the server turned us away. An old version counts as encrypted: that programs of today refuse it
-is told by `versions`, and by `no-tls1.2-or-later`.
+certificate, or by a weak suite (without encryption, say), which only we agree to; a certificate that nobody could
+judge, as under an address without a name; a server that demands a certificate of the client's, as other programs may
+have one; and a session that broke before anything was said in it, or in which the server turned us away. An old version
+counts as encrypted: that programs of today refuse it is told by `versions`, and by `no-tls1.2-or-later`.
 
 `[clear]`, by what is announced before TLS. No login is ever tried:
 
@@ -69,6 +69,7 @@ from scanner.outcome import Verdict
 from scanner.question import Answer
 from scanner.starttls.result import Capabilities, StartTls
 from scanner.tls.flight import ClientCertificate
+from scanner.tls.strength import weaknesses
 from scanner.trust import Verified
 from targets.services import Mode, Protocol, Service
 
@@ -176,6 +177,8 @@ def _session(negotiated: Answer | None, verified: Verified | None) -> Gets:
         return Gets.FAILS if failure.verdict is Verdict.HANDSHAKE_FAILED else Gets.UNKNOWN
     if negotiated.inside and negotiated.inside.stopped:
         return Gets.UNKNOWN
+    if negotiated.handshake.cipher is not None and weaknesses(negotiated.handshake.cipher):
+        return Gets.UNKNOWN  # we agree to suites that programs do not offer: they may get another, or none
     match verified.passes if verified else None:
         case True:
             return Gets.SECURE

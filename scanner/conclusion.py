@@ -15,8 +15,8 @@ from scanner.looks import Look
 from scanner.outcome import Flag, Outcome, Stage, Verdict
 from scanner.probes import PROBES
 from scanner.question import Answer, InjectCommand, Knock
-from scanner.starttls.injection import Injection, InjectionResult
-from scanner.starttls.result import StartTls
+from scanner.starttls.injection import UNCLEAR, Injection, InjectionResult
+from scanner.starttls.result import Inside, StartTls
 from scanner.starttls.words import busy_verdict, seconds_asked_for
 from scanner.tls.exchange import Evidence, HelloAnswer
 from scanner.tls.names import Version
@@ -105,7 +105,7 @@ def conclude(interview: Interview) -> Conclusion:
         inconsistent=inconsistent,
         grease_intolerant=is_grease_intolerant(tries),
         large_hello_intolerant=large_hellos_refused(answers) >= ENOUGH,
-        injection=_injection(interview.aside(InjectCommand)),
+        injection=_injection(interview.aside(InjectCommand), decisive),
         probes=_probes(interview),
     )
 
@@ -338,17 +338,30 @@ def _speaks_tls(answer: Answer) -> bool:
 # --- command injection ------------------------------------------------------------------------------------------------
 
 
-def _injection(answer: Answer | None) -> Injection | None:
-    """What the test came to, where it was made. What was provoked by it counts here and nowhere else."""
+def _injection(answer: Answer | None, without: Answer | None) -> Injection | None:
+    """What the test came to, where it was made. What was provoked by it counts here and nowhere else.
+
+    `without`: the same way taken without an injected command. Where that did not find a list inside, one reply too many
+    may be what the server says there to everybody.
+    """
     if answer is None:
         return None
     error = _error_of(answer)
     if error is None:
         assert answer.injection is not None  # behind a handshake there is the proof
-        return replace(answer.injection, early=answer.early)
+        result = replace(answer.injection, early=answer.early)
+        listed = without is not None and without.inside is not None and bool(_listed(without.inside))
+        if result.result is InjectionResult.VULNERABLE and not listed:
+            result = replace(result, result=InjectionResult.UNKNOWN, verdict=Verdict.VIOLATION, cause=UNCLEAR)
+        return result
     reply = answer.starttls.code if answer.starttls and not answer.starttls.go_ahead else None
     result = Injection(InjectionResult.UNKNOWN, error.verdict, error.stage, error.cause, error.alert)
     return replace(result, code=reply, text=error.detail, early=answer.early)
+
+
+def _listed(inside: Inside) -> tuple[str, ...]:
+    """What the server lists there."""
+    return inside.capabilities.capabilities if inside.capabilities and inside.stopped is None else ()
 
 
 # --- what was requested -----------------------------------------------------------------------------------------------

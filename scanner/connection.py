@@ -47,6 +47,7 @@ from targets.target import Endpoint
 T = TypeVar("T")
 
 RECEIVE_BYTES = 16_384
+MAX_RECEIVES = 8_192  # on one connection: bytes that come one by one cost 17 µs each in a handshake
 MAX_ENCRYPTED_BYTES = 524_288  # on one connection, after the handshake
 REFUSAL_WAIT_S = 2  # for what a server that has asked for a certificate says when it got none
 # What is offered by ALPN in implicit mode: PostgreSQL 17 takes no TLS without its name ("SSL Session Encryption").
@@ -158,6 +159,7 @@ class SocketWire:
         self._socket = connected
         self._patience = patience
         self._heard = False  # has anything come since we last spoke?
+        self._received = 0  # how often something came
 
     @property
     def local_address(self) -> str:
@@ -186,6 +188,9 @@ class SocketWire:
             except OSError as error:
                 raise WireEnded(_end_of(error)) from error
             self._heard = True
+            self._received += 1
+            if self._received > MAX_RECEIVES:
+                raise WireEnded(End.CAP)
             return data
 
     async def _wait(self, ready: Callable[[socket.socket], Awaitable[None]], timeout_s: float) -> None:

@@ -30,6 +30,7 @@ from service_identity.hazmat import DNS_ID, DNSPattern, IPAddress_ID, IPAddressP
 
 from scanner.cache import Cache
 from scanner.tls.certificate import MAX_CACHED_BYTES, Certificate, cache_weight, sha256
+from scanner.tls.der import bits_in, extension_in, oids_in
 
 CACHED_CHAINS = 8_192  # each takes 0.6 KB, and one of 32 certificates 4
 CACHED_MATCHES = 2_048
@@ -37,6 +38,10 @@ VERIFY_AGAIN_AFTER = timedelta(hours=1)  # an issuer may have expired meanwhile
 
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME
 _FOR_SERVERS = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
+# The same in DER: content octets, and bits of a byte (digitalSignature, keyEncipherment, keyAgreement).
+_EXTENDED_KEY_USAGE, _KEY_USAGE = bytes.fromhex("551d25"), bytes.fromhex("551d0f")
+_FOR_SERVERS_OIDS = {bytes.fromhex("2b06010505070301"), bytes.fromhex("551d2500")}
+_USAGES_OF_SERVERS = 0x80 | 0x20 | 0x08
 _UNREADABLE = (
     *(ValueError, TypeError, UnsupportedAlgorithm),
     *(x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
@@ -153,6 +158,8 @@ class Verifier:
             # OpenSSL takes the last second of a period for the first one behind it.
             by_the_clock = time_valid and now != leaf.not_after
             error = self._trust_error(self.store, chain, now, by_the_clock=by_the_clock)
+            if error == TrustError.SELF_SIGNED and not leaf.self_signed:
+                error = TrustError.ISSUER_UNKNOWN  # to OpenSSL it is its own issuer by the names alone
             trusted = error is None
         applies = {
             Result.HOST_MISMATCH: name_matches is False,
@@ -216,20 +223,34 @@ def _openssl_store(store: TrustStore, moment: datetime | None) -> crypto.X509Sto
 def _are_for_servers(path: Iterable[crypto.X509]) -> bool:
     """May each certificate of a path take part in a TLS server's (RFC 5280 §4.2.1.3, §4.2.1.12)?
 
-    X509Store has no purpose to set. What our parser refuses is not held against it: OpenSSL found it good.
+    X509Store has no purpose to set. Where our parser refuses another extension, the two that tell are read by
+    themselves; what cannot be read even so is not held against it: OpenSSL found it good.
     """
     return all(_is_for_servers(certificate, is_leaf=depth == 0) for depth, certificate in enumerate(path))
 
 
 def _is_for_servers(certificate: crypto.X509, *, is_leaf: bool) -> bool:
-    extensions = _extensions(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate))
-    for extension in extensions or ():
+    der = crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate)
+    extensions = _extensions(der)
+    if extensions is None:
+        return _is_for_servers_by_its_bytes(der, is_leaf=is_leaf)
+    for extension in extensions:
         match extension.value:
             case x509.ExtendedKeyUsage() as usages if _FOR_SERVERS.isdisjoint(usages):
                 return False
             case x509.KeyUsage(digital_signature=False, key_encipherment=False, key_agreement=False) if is_leaf:
                 return False
     return True
+
+
+def _is_for_servers_by_its_bytes(der: bytes, *, is_leaf: bool) -> bool:
+    try:
+        purposes, usage = extension_in(der, _EXTENDED_KEY_USAGE), extension_in(der, _KEY_USAGE)
+        if purposes is not None and _FOR_SERVERS_OIDS.isdisjoint(oids_in(purposes)):
+            return False
+        return not (is_leaf and usage is not None and not bits_in(usage) & _USAGES_OF_SERVERS)
+    except ValueError:
+        return True
 
 
 def _matches(leaf: bytes, host: str | None, address: str) -> bool | None:

@@ -18,6 +18,8 @@ from scanner.outcome import Stage, Verdict
 from scanner.starttls.result import Conversation
 from scanner.wire_text import printable
 
+UNCLEAR = "replies that do not add up"
+
 
 class InjectionResult(StrEnum):
     """What the test came to."""
@@ -62,7 +64,7 @@ class Proof(Conversation[Injection], ABC):
 
     def unclear(self, verdict: Verdict = Verdict.VIOLATION) -> Injection:
         """There are replies, and they do not add up."""
-        cause = "replies that do not add up" if verdict is Verdict.VIOLATION else None
+        cause = UNCLEAR if verdict is Verdict.VIOLATION else None
         return Injection(InjectionResult.UNKNOWN, verdict, cause=cause, code=self.code, text=self.text)
 
     def stopped(self, stop: Stop) -> Injection:

@@ -132,7 +132,7 @@ class Pop3Inside(Pop3Talk[Inside], Within):
 class Pop3Proof(Pop3Talk[Injection], Proof):
     """STAT, which is refused before a login (RFC 1939 §3), and QUIT, which never is: -ERR and +OK, and no list.
 
-    A list answers the injected CAPA, and so does a second -ERR, of a server that does not know CAPA.
+    A list before STAT's -ERR answers the injected CAPA, and so does a second -ERR, of a server that does not know CAPA.
     """
 
     def script(self) -> Script[Injection]:
@@ -144,8 +144,8 @@ class Pop3Proof(Pop3Talk[Injection], Proof):
         if first.positive:
             if not (yield from self._is_list()):
                 return self.unclear()
-            yield from self.read_status()
-            return self.vulnerable(*evidence)
+            to_stat = yield from self.read_status()
+            return self.unclear() if to_stat.positive else self.vulnerable(*evidence)
         if (yield from self.read_status()).positive:
             return self.no()
         last = yield from self.read_status()

@@ -129,18 +129,21 @@ class SieveProof(SieveTalk[Injection], Proof):
                 _, reply = yield from self.read_response()
             result = self.vulnerable(*evidence)
         else:
-            result = (yield from self._counted(*evidence)) if unasked.capabilities else self.unclear()
+            result = (yield from self._counted(reply, *evidence)) if unasked.capabilities else self.unclear()
         yield Send(FAREWELL)
         return result
 
-    def _counted(self, code: str | None, text: str | None) -> Script[Injection]:
-        """The result by the number of replies. `code` and `text` are the first's."""
+    def _counted(self, first: Status, code: str | None, text: str | None) -> Script[Injection]:
+        """The result by the number of replies. `code` and `text` are the first's.
+
+        Two NOOPs get the same answer; another one is something that the server says unasked.
+        """
         yield Send(b"CAPABILITY\r\n")
-        listed, _ = yield from self.read_response()
+        listed, second = yield from self.read_response()
         if listed.capabilities:
             return self.no()
         listed, _ = yield from self.read_response()
-        return self.vulnerable(code, text) if listed.capabilities else self.unclear()
+        return self.vulnerable(code, text) if listed.capabilities and first == second else self.unclear()
 
 
 def _said_back(status: Status) -> bytes | None:

@@ -34,6 +34,7 @@ _ENHANCED_CODE = re.compile(rb"([245]\.\d{1,3}\.\d{1,3})(?: |$)")  # RFC 2034 §
 _UNKNOWN = {500, 502}  # RFC 5321 §3.2: a server of before EHLO; 501 is about our name, and 503 about the order (§4.2.2)
 _POLICY_CODES = {*range(530, 539), 550, 554}
 _NOT_ASKED_FOR = {220, 421}
+_TO_NOOP = {250, *_UNKNOWN}
 _SERVICE_CLOSES, _TLS_FIRST = 421, 530
 
 
@@ -210,7 +211,8 @@ class SmtpProof(SmtpTalk[Injection], Proof):
     """EHLO and QUIT: nothing but QUIT is answered with 221, so two replies up to that are none too many, and three are.
 
     But where the first of three has several lines, it is half of a list that was torn in two, and answers no NOOP.
-    Neither 220, a second greeting that some servers send inside TLS, nor 421 answers a command of ours.
+    Neither 220, a second greeting that some servers send inside TLS, nor 421 answers a command of ours; and NOOP is
+    answered with 250, or not known (RFC 5321 §4.1.1.9): any other code in its place is about the session.
     """
 
     def script(self) -> Script[Injection]:
@@ -225,7 +227,8 @@ class SmtpProof(SmtpTalk[Injection], Proof):
         if second.code == 221:
             return self.no()
         third = yield from self.read_reply()
-        return self.vulnerable(*evidence) if third.code == 221 and len(first.lines) == 1 else self.unclear()
+        to_noop = first.code in _TO_NOOP and len(first.lines) == 1
+        return self.vulnerable(*evidence) if to_noop and third.code == 221 else self.unclear()
 
 
 def capabilities_of(reply: Reply) -> Capabilities:

@@ -263,6 +263,9 @@ CASES: dict[str, Case] = {
         "refused secure secure fails",
         lists(required=True),
     ),
+    "nothing is encrypted": Case(  # TLS_ECDHE_ECDSA_WITH_NULL_SHA
+        "imap", shaken(replace(SHAKEN, cipher=0xC006)), "refused unknown unknown fails", lists(required=True)
+    ),
     "no handshake but SSLv2's": Case(
         "imap",
         {TLS12: alert(40), SSL2: HelloAnswer(Evidence.SSLV2_SERVER_HELLO, version=2), SHAKE: ALERTED},

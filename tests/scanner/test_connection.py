@@ -450,6 +450,19 @@ def reset(server: socket.socket) -> None:
     server.close()
 
 
+async def test_crumbs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes in crumbs without end has a cap: each of them costs time."""
+    monkeypatch.setattr("scanner.connection.MAX_RECEIVES", 3)
+    with connected() as (wire, server):
+        for _ in range(3):
+            server.sendall(b"x")
+            assert await wire.receive(1) == b"x"
+        server.sendall(b"x")
+        with pytest.raises(WireEnded) as ended:
+            await wire.receive(1)
+        assert ended.value.end is End.CAP
+
+
 async def test_fin_and_rst_on_a_socket() -> None:
     """FIN is an empty receive, RST is not."""
     with connected() as (wire, server):

@@ -209,6 +209,7 @@ def test_injected_bytes() -> None:
 def test_injected_commands(result: InjectionResult) -> None:
     """A command that was run inside TLS; what its connection met besides raises nothing."""
     one = held("smtp", GOOD)
+    one.answers[-1].inside = Inside(Capabilities(("AUTH PLAIN",), ("PLAIN",), None))
     answer = Answer(InjectCommand(), 0.0, starttls=GO_AHEAD, handshake=SHAKEN, early=b"250 ok\r\n")
     answer.injection = Injection(result)
     one.asides = [answer]

@@ -25,7 +25,7 @@ from scanner.question import Answer, InjectCommand, Negotiate, OfferVersion, Que
 from scanner.run import ExitCode, Run
 from scanner.starttls import SPOKEN
 from scanner.starttls.injection import Injection, InjectionResult
-from scanner.starttls.result import Names, StartTls
+from scanner.starttls.result import Capabilities, Inside, Names, StartTls
 from scanner.tls.handshake import Handshake
 from scanner.tls.names import Version
 from targets.services import SERVICES, Mode
@@ -224,6 +224,8 @@ def test_any_answers(data: st.DataObject) -> None:
 
 # --- what is concluded ------------------------------------------------------------------------------------------------
 
+LISTED_INSIDE = Inside(Capabilities(("AUTH PLAIN",), ("PLAIN",), None))  # on the way without an injected command
+
 CAME: list[tuple[Answer, Injection]] = [
     (
         Answer(TEST, 0.0, failure=Outcome(Verdict.UNREACHABLE, Stage.CONNECT, "timeout")),
@@ -276,6 +278,7 @@ def test_it_has_a_part_of_its_own_and_no_other(came: Answer, expected: Injection
     """Whatever comes of its connection, the test's own part is all that it changes."""
     held = wanting()
     given(held, *ALL, (None, SHAKEN))
+    held.answers[-1].inside = LISTED_INSIDE
     before = conclude(held)
     held.take(came)
     after = conclude(held)
@@ -300,6 +303,7 @@ async def inject(*turns: Turn, peer: Peer | None = None, service: str = "smtp") 
     endpoint = Endpoint(Origin("x"), HOST, ADDRESS, 25, SERVICES[service])
     await Connection(endpoint, answer, TIMEOUTS, "scan.example.test").ask(network.dial)
     held = wanting(service)
+    held.answers = [Answer(Negotiate(), 0.0, starttls=GO_AHEAD, handshake=SHAKEN, inside=LISTED_INSIDE)]
     held.take(answer)
     injection = conclude(held).injection
     assert injection
@@ -513,7 +517,12 @@ CASES: dict[str, Case] = {
         part("unknown", "violation", "inside", "replies that do not add up", code="250", text="250 mx / AUTH PLAIN"),
     ),
     # Whoever says unasked what a NOOP is answered cannot be told from one who runs it.
-    "lies": Case(SMTP, odd(b"250 2.0.0 Ok\r\n"), part("vulnerable", "ok", "inside", **INJECTED_REPLY["smtp"])),
+    # It says so to everybody, as the connection without the test has shown.
+    "one too many to all": Case(
+        SMTP,
+        odd(b"250 2.0.0 Ok\r\n"),
+        part("unknown", "violation", "inside", "replies that do not add up", **INJECTED_REPLY["smtp"]),
+    ),
 }
 
 
@@ -595,7 +604,7 @@ def test_the_run_says_that_it_was_asked_for(scan: Scan) -> None:
 async def test_a_bug_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no record can be made of what came of the test, there is one that says so."""
 
-    def stumble(answer: Answer | None) -> None:
+    def stumble(answer: Answer | None, _: Answer | None) -> None:
         if answer is not None:
             raise ZeroDivisionError("the test's part")
 

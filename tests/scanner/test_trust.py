@@ -181,6 +181,9 @@ ELSEWHERE = authority("elsewhere", ROOT, constrained(permitted="example.com"))
 NOT_HERE = authority("not here", ROOT, constrained(excluded="example.org"))
 HERE = authority("here", ROOT, constrained(permitted="example.org"))
 FOR_CLIENTS = authority("for clients", ROOT, usage(ExtendedKeyUsageOID.CLIENT_AUTH))
+# Certificate policies that end in their middle: our parser refuses all extensions then, and OpenSSL does not look.
+MALFORMED = (x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.32"), b"\x04\x01\x00"), False)
+ODD_FOR_CLIENTS = authority("odd for clients", ROOT, usage(ExtendedKeyUsageOID.CLIENT_AUTH), MALFORMED)
 WEAK = authority("weak", ROOT, key=rsa_key(1024))
 CRITICAL = (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4.5"), b"\x05\x00"), True)
 
@@ -249,6 +252,35 @@ def test_untrusted(chain: Chain, trusted: TrustStore, why: str) -> None:
     """Each way of not being trusted has its word, and leaves time and name alone."""
     expected = Verified(False, why, time_valid=True, name_matches=True, results=("certificate-not-trusted",))
     assert verified(chain, trusted) == expected
+
+
+BESIDE_WHAT_IS_MALFORMED: dict[str, Chain] = {
+    "for clients": [leaf(MIDDLE, usage(ExtendedKeyUsageOID.CLIENT_AUTH), MALFORMED), MIDDLE],
+    "below one for clients": [leaf(ODD_FOR_CLIENTS), ODD_FOR_CLIENTS],
+    "for revocation lists": [leaf(MIDDLE, key_usage("crl_sign"), MALFORMED), MIDDLE],
+}
+
+
+@pytest.mark.parametrize("chain", BESIDE_WHAT_IS_MALFORMED.values(), ids=BESIDE_WHAT_IS_MALFORMED)
+def test_purposes_beside_what_is_malformed(chain: Chain) -> None:
+    """OpenSSL does not look at what it does not need; so what a certificate is for is read by itself then."""
+    found = verified(chain, IN_ROOT)
+    assert (found.trusted, found.trust_error) == (False, "wrong_purpose")
+
+
+@pytest.mark.parametrize(
+    "purpose", [(), (usage(ExtendedKeyUsageOID.SERVER_AUTH),), (key_usage("digital_signature"),)], ids=str
+)
+def test_servers_beside_what_is_malformed(purpose: tuple[tuple[x509.ExtensionType, bool], ...]) -> None:
+    """Nor is what is malformed held against a certificate."""
+    assert verified([leaf(MIDDLE, *purpose, MALFORMED), MIDDLE], IN_ROOT).trusted is True
+
+
+def test_its_own_issuer_by_name_alone() -> None:
+    """Nobody signed it himself whose signature is by another key (RFC 5280 §3.2: self-issued)."""
+    lookalike = made(HOST, leaf(None), (alternative(HOST), False), signer=key_of("other"))
+    assert verified([lookalike], IN_ROOT).trust_error == "issuer_unknown"
+    assert verified([SELF_SIGNED], IN_ROOT).trust_error == "self_signed"
 
 
 def test_an_error_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
