@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.live.certificates import WEB_RSA, Certificates
-from tests.live.servers import TLS13, Listener, Server, Truth, spoken_by_openssl
+from tests.live.servers import TLS13, Listener, NotStartedError, Server, Truth, spoken_by_openssl
 from tests.live_full.crowd import aborted, held
 from tests.live_full.truths import Like, accepted, encrypted, not_encrypted, refused
 from tests.live_full.unpacked import CERTIFICATES, directory_of, inside, unpacked
@@ -97,7 +97,9 @@ def configure(
         tables = [inside(root, f"/usr/share/mysql/{name}").read_bytes() for name in SYSTEM]
         sql = b"".join((BEGIN, *tables, END))
         with (directory / "log").open("wb") as log:
-            subprocess.run([*command, "--bootstrap"], input=sql, check=True, stdout=log, stderr=log, timeout=60)
+            made = subprocess.run([*command, "--bootstrap"], input=sql, check=False, stdout=log, stderr=log, timeout=60)
+        if made.returncode:
+            raise NotStartedError(f"no system tables:\n{(directory / 'log').read_text('utf-8', 'replace')[-2000:]}")
         return command
 
     return write
