@@ -44,6 +44,20 @@ class Network:
     services: tuple[tuple[Service, int], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class MailDomain:
+    """A domain whose MX hosts are asked, or the hosts that its SRV records name, or both.
+
+    `port` is where its MX hosts are asked for SMTP.
+    """
+
+    origin: Origin
+    name: str  # lower case A-labels without the final dot
+    port: int = 25
+    mx: bool = True
+    srv: bool = False
+
+
 Target = Host | Network
 
 

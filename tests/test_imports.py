@@ -21,7 +21,7 @@ class Room:
 
 # In the order in which data flows: a room imports what stands above it, and from itself without a circle.
 ROOMS = (
-    Room(("targets", "targets.services", "targets.target", "targets.network"), PURE),
+    Room(("targets", "targets.services", "targets.target", "targets.network", "targets.answer"), PURE),
     Room(("targets.hostname", "targets.columns", "targets.selection", "targets.parse"), PURE),
     Room(("targets.exclude", "targets.seen"), PURE),
     Room(("targets.lines", "targets.resolver"), IO),
