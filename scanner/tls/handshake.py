@@ -75,7 +75,7 @@ class Handshake:
 
     Of a handshake that failed, `chain` is what had come in plaintext. `staple` is an OCSP response, empty where none
     came, and None where nobody asked. `partial`: the wire ended after TLS had begun; so half an answer is told from
-    silence.
+    silence. `answered`: a ServerHello had come before it failed.
     """
 
     version: Version | None = None
@@ -89,6 +89,7 @@ class Handshake:
     staple: bytes | None = None
     failure: Outcome | None = None
     partial: bool = False
+    answered: bool = False
 
     @property
     def broken(self) -> bool:
@@ -137,13 +138,6 @@ def _note_state(tls: SSL.Connection, where: int, _value: int) -> None:
 def _note_staple(tls: SSL.Connection, staple: bytes, _data: object) -> bool:
     tls.get_app_data().staple = staple
     return True  # go on, whatever it says
-
-
-@cache
-def offered_suites() -> frozenset[int]:
-    """Code points of what a handshake offers: all that the library still has."""
-    names = SSL.Connection(measuring_context(), None).get_cipher_list()
-    return frozenset(filter(None, map(cipher_code_of_openssl, names)))
 
 
 class HandshakeDialogue(TlsDialogue[Handshake]):
@@ -226,7 +220,13 @@ class HandshakeDialogue(TlsDialogue[Handshake]):
         # Behind a ServerHelloDone, an alert answers what the client has sent since.
         if asked is ClientCertificate.REQUESTED and self._flight.whole and failure.alert in _WITHOUT_CERTIFICATE:
             asked = ClientCertificate.REQUIRED
-        return Handshake(chain=self._flight.chain, client_certificate=asked, failure=failure, partial=partial)
+        return Handshake(
+            chain=self._flight.chain,
+            client_certificate=asked,
+            failure=failure,
+            partial=partial,
+            answered=self._flight.version is not None,
+        )
 
     def _negotiated(self) -> Handshake:
         cipher, group = self.tls.get_cipher_name(), self.tls.get_group_name()

@@ -303,7 +303,6 @@ PLAINLY = {
     "SSLv3 alone": Case(
         Table({SSL3: RSA_OLD}),
         "no 70 | yes | no <SSLv3 | no <SSLv3 | no <SSLv3 | no <SSLv3",
-        findings=(FAILS,),
         handshake=None,
     ),
     "a group that was not shared": Case(Table(MODERN, groups=(P384,)), NONE_OLD + "yes | yes hrr"),
@@ -381,7 +380,6 @@ LADDER = {
         Table({TLS12: GOST}, keys=(Key.GOST,)),
         NONE_OLD + "yes | no <TLSv1.2",
         "handshake",
-        findings=(FAILS,),
         handshake=None,
     ),
     "IIS 6: RC4 and 3DES, else RST": Case(
