@@ -202,7 +202,7 @@ def _stopped(inside: Inside) -> Record | None:
     """What came in the way inside TLS."""
     if inside.stopped is None:
         return None
-    return {"verdict": inside.stopped, "code": inside.code, "text": inside.text}
+    return {"verdict": inside.stopped, "alert": inside.alert, "code": inside.code, "text": inside.text}
 
 
 def _capabilities(capabilities: Capabilities | None) -> Record | None:

@@ -6,7 +6,7 @@ and not refused by us. What this OpenSSL cannot do at all is `local_limitation`,
 server may say is never a limit of ours.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -249,10 +249,21 @@ class HandshakeDialogue(TlsDialogue[Handshake]):
         )
 
 
-def refuses_without_certificate(error: SSL.Error) -> bool:
-    """Is what OpenSSL met inside TLS the alert of a server that wants a certificate of ours (RFC 8446 §4.4.2.4)?"""
-    failure = failure_of(error, b"")
-    return failure.alert in _WITHOUT_CERTIFICATE
+def refused_by(made: Handshake, alert: str) -> Handshake:
+    """What a handshake of TLS 1.3 was, if this alert is the first thing that the server says behind it.
+
+    The client is done before the server has seen what it said last. Either there was to be a certificate (RFC 8446
+    §4.4.2.4), or the handshake was none to the server; what was agreed on in it stays known.
+    """
+    if made.client_certificate is ClientCertificate.REQUESTED and alert in _WITHOUT_CERTIFICATE:
+        return replace(made, client_certificate=ClientCertificate.REQUIRED)
+    failure = Outcome(Verdict.HANDSHAKE_FAILED, Stage.TLS, "alert", alert=alert)
+    return replace(made, failure=failure, answered=True)
+
+
+def alert_inside(error: SSL.Error) -> str | None:
+    """The alert that OpenSSL met inside TLS; None for anything else that breaks there."""
+    return failure_of(error, b"").alert
 
 
 def outgoing(tls: SSL.Connection) -> bytes:
