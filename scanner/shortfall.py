@@ -1,6 +1,7 @@
 """Is it the server that no handshake can be completed with, or our TLS library that has nothing which the server takes?
 
-Pure. A raw hello offers more than the library has: SSLv3, RC4, groups that are rare. What a server chooses of it is no
+Pure. A raw hello offers more than the library has: SSLv3, RC4, groups that are rare; and it can be without extensions,
+which the library's never is. What a server chooses of it is no
 more than its choice; it may have more. So a handshake that gets no ServerHello is our own limit only where everything
 that the server was seen to choose is beyond the library, and where its refusal says no more than that: an alert for
 want of something in common, FIN or RST. A ServerHello to the handshake itself shows that there was something.
@@ -10,8 +11,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from scanner.outcome import Outcome, Stage, Verdict
-from scanner.question import Answer
+from scanner.question import Answer, OfferVersion
 from scanner.tls.exchange import Evidence, HelloAnswer
+from scanner.tls.hello import Shape
 from scanner.tls.library import lacks
 from scanner.tls.names import Version, version_of_code
 from scanner.versions import offers
@@ -20,6 +22,9 @@ from scanner.versions import offers
 _NOTHING_IN_COMMON = {
     *("handshake_failure", "insufficient_security", "protocol_version", "illegal_parameter", "internal_error"),
 }
+_WITHOUT_EXTENSIONS = "a hello without extensions"
+# And how those do that stumble over extensions.
+_CHOKED = {"decode_error", "unsupported_extension"}
 _HUNG_UP = {Verdict.CLOSED, Verdict.RESET}
 
 
@@ -28,30 +33,38 @@ def as_our_limit(error: Outcome | None, answers: list[Answer]) -> Outcome | None
     made = [answer.handshake for answer in answers if answer.handshake]
     if error is None or error.stage is not Stage.TLS or any(each.answered or each.partial for each in made):
         return error
-    refusals = [each.failure for each in made if each.failure and _is_for_want_of_anything(each.failure)]
-    lacking = list(map(lacks, _choices(answers)))
-    beyond = [each for each in lacking if each is not None]
-    if not refusals or not beyond or len(beyond) < len(lacking):
+    lacking = [_lacks(asked, hello) for asked, hello in _choices(answers)]
+    beyond = {each for each in lacking if each is not None}
+    words = _NOTHING_IN_COMMON | (_CHOKED if _WITHOUT_EXTENSIONS in beyond else set())
+    refusals = [each.failure for each in made if each.failure and _is_refusal(each.failure, words)]
+    if not refusals or not beyond or None in lacking:
         return error
-    detail = f"not in our library: {', '.join(sorted(set(beyond)))}"
+    detail = f"not in our library: {', '.join(sorted(beyond))}"
     return replace(refusals[0], verdict=Verdict.LOCAL_LIMITATION, cause="tls_library", detail=detail)
 
 
 def within_reach(answers: list[Answer]) -> set[Version]:
     """Versions that a raw hello was answered with, by a choice that a handshake of ours offers too."""
-    versions = {version_of_code(hello.version or 0) for hello in _choices(answers) if lacks(hello) is None}
+    reached = (hello for asked, hello in _choices(answers) if _lacks(asked, hello) is None)
+    versions = {version_of_code(hello.version or 0) for hello in reached}
     return {version for version in versions if version is not None}
 
 
-def _choices(answers: list[Answer]) -> Iterator[HelloAnswer]:
+def _lacks(asked: OfferVersion, hello: HelloAnswer) -> str | None:
+    """SSL has no extensions at all."""
+    bare = asked.shape is Shape.NO_EXTENSIONS and (hello.version or 0) >= Version.TLS1_0.code
+    return lacks(hello) or (_WITHOUT_EXTENSIONS if bare else None)
+
+
+def _choices(answers: list[Answer]) -> Iterator[tuple[OfferVersion, HelloAnswer]]:
     """What the server chose of what it was offered."""
-    for _, hello in offers(answers):
+    for asked, hello in offers(answers):
         broken = hello.evidence is Evidence.HIGHER_VERSION or "unoffered_cipher" in hello.flags
         if hello.is_hello and not broken:
-            yield hello
+            yield asked, hello
 
 
-def _is_for_want_of_anything(error: Outcome) -> bool:
+def _is_refusal(error: Outcome, words: set[str]) -> bool:
     if error.verdict is Verdict.HANDSHAKE_FAILED:
-        return error.alert in _NOTHING_IN_COMMON
+        return error.alert in words
     return error.verdict in _HUNG_UP

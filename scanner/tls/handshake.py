@@ -52,6 +52,7 @@ _LOCAL_REASONS = frozenset(
         "no protocols available",
         "no ciphers available",
         "dh key too small",
+        "modulus too small",  # of a group below 512 bits
         "ee key too small",
         "ca key too small",
         "ca md too weak",

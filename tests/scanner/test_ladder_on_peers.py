@@ -443,7 +443,6 @@ STUMBLES = {
         FOUND + "yes @no_extensions+ | no <TLSv1.0 @no_extensions+ | no <TLSv1.0 @no_extensions+ | no 47+",
         "1.2:small 1.2:no_name 1.2:no_extensions 1.0:no_extensions 1.1:no_extensions 1.3:small",
         flags=(EXTENSIONS,),
-        findings=(FAILS,),
         handshake=None,
     ),
     "no extension and no higher version, else RST": Case(

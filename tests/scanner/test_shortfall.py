@@ -25,6 +25,7 @@ from tests.peers.tls_table import (
     Table,
     codes,
     needs_alpn,
+    refuses_extensions,
     refuses_name,
 )
 from tests.scanner.test_ladder_on_peers import KINDS, see
@@ -83,6 +84,12 @@ CASES = {
         Table({TLS13: TLS13_SUITES}, groups=(SECP384R1MLKEM1024,)), limit("SecP384r1MLKEM1024")
     ),
     "a brainpool curve": Case(Table({TLS13: TLS13_SUITES}, groups=(BRAINPOOL,)), limit("brainpoolP256r1tls13")),
+    **{
+        f"no extension, else {says}": Case(
+            Table({TLS10: RSA_CBC}, quirks=(refuses_extensions(says),)), limit("a hello without extensions")
+        )
+        for says in (47, 50, 110, End.FIN, End.RST)
+    },
     # Something of it we could do as well.
     "a rare group, and TLS 1.2": Case(
         Table({TLS12: codes("009d 009c"), TLS13: TLS13_SUITES}, groups=(FFDHE4096,)), None, "TLSv1.2"

@@ -557,6 +557,15 @@ def dh_flight(bits: int, cipher: int = ANONYMOUS_DH) -> bytes:
     return hello + alert(1, 112) + in_records(rest, 700)
 
 
+@pytest.mark.parametrize("bits", [128, 384, 504, 512, 768])
+def test_small_groups(bits: int) -> None:
+    """Whatever group OpenSSL finds too small, the server can do it."""
+    failure = fed(dh_flight(bits)).failure
+    assert failure is not None
+    assert (failure.verdict, failure.cause) == (Verdict.LOCAL_LIMITATION, "tls_library")
+    assert "too small" in (failure.detail or "")
+
+
 @pytest.mark.parametrize("bits", [4_104, 8_192, 10_000])
 def test_huge_groups(bits: int) -> None:
     """A finite-field group that would keep OpenSSL busy for a good part of a second never reaches it."""
