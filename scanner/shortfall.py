@@ -13,6 +13,7 @@ from dataclasses import replace
 from scanner.outcome import Outcome, Stage, Verdict
 from scanner.question import Answer, OfferVersion
 from scanner.tls.exchange import Evidence, HelloAnswer
+from scanner.tls.first_flight import has_curve
 from scanner.tls.hello import Shape
 from scanner.tls.library import lacks
 from scanner.tls.names import Version, version_of_code
@@ -28,12 +29,15 @@ _CHOKED = {"decode_error", "unsupported_extension"}
 _HUNG_UP = {Verdict.CLOSED, Verdict.RESET}
 
 
-def as_our_limit(error: Outcome | None, answers: list[Answer]) -> Outcome | None:
-    """Why there is no handshake; a limit of our own where the rule above makes it one."""
+def as_our_limit(error: Outcome | None, answers: list[Answer], curve: int | None = None) -> Outcome | None:
+    """Why there is no handshake; a limit of our own where the rule above makes it one.
+
+    `curve`: the one that a first flight of TLS 1.2 or older had. A server has the same for all of these versions.
+    """
     made = [answer.handshake for answer in answers if answer.handshake]
     if error is None or error.stage is not Stage.TLS or any(each.answered or each.partial for each in made):
         return error
-    lacking = [_lacks(asked, hello) for asked, hello in _choices(answers)]
+    lacking = [_lacks(asked, hello, curve) for asked, hello in _choices(answers)]
     beyond = {each for each in lacking if each is not None}
     words = _NOTHING_IN_COMMON | (_CHOKED if _WITHOUT_EXTENSIONS in beyond else set())
     refusals = [each.failure for each in made if each.failure and _is_refusal(each.failure, words)]
@@ -50,8 +54,10 @@ def within_reach(answers: list[Answer]) -> set[Version]:
     return {version for version in versions if version is not None}
 
 
-def _lacks(asked: OfferVersion, hello: HelloAnswer) -> str | None:
+def _lacks(asked: OfferVersion, hello: HelloAnswer, curve: int | None = None) -> str | None:
     """SSL has no extensions at all."""
+    if curve is not None and has_curve(hello):
+        hello = replace(hello, group=curve)
     bare = asked.shape is Shape.NO_EXTENSIONS and (hello.version or 0) >= Version.TLS1_0.code
     return lacks(hello) or (_WITHOUT_EXTENSIONS if bare else None)
 

@@ -30,7 +30,7 @@ from tests.peers.tls_table import (
 )
 from tests.scanner.test_ladder_on_peers import KINDS, see
 
-FFDHE4096, SECP384R1MLKEM1024, BRAINPOOL = 0x0102, 0x11ED, 0x001F
+FFDHE4096, SECP384R1MLKEM1024, BRAINPOOL, SECP224R1 = 0x0102, 0x11ED, 0x001F, 0x0015
 RC4, TRIPLE_DES, EXPORT, STATIC_ECDH = codes("0005 0004"), codes("000a"), codes("0003 0008"), codes("c00e c00f")
 ANONYMOUS_RC4 = codes("0018")
 
@@ -84,6 +84,14 @@ CASES = {
         Table({TLS13: TLS13_SUITES}, groups=(SECP384R1MLKEM1024,)), limit("SecP384r1MLKEM1024")
     ),
     "a brainpool curve": Case(Table({TLS13: TLS13_SUITES}, groups=(BRAINPOOL,)), limit("brainpoolP256r1tls13")),
+    "an old curve alone": Case(
+        Table({TLS10: codes("c013"), TLS12: codes("c02f")}, groups=(SECP224R1,)), limit("secp224r1")
+    ),
+    # The curve is only seen when both handshakes were made.
+    "an old curve, and key transport below": Case(
+        Table({TLS10: codes("002f"), TLS12: codes("c02f")}, groups=(SECP224R1,)),
+        ("handshake_failed", "handshake_failure"),
+    ),
     **{
         f"no extension, else {says}": Case(
             Table({TLS10: RSA_CBC}, quirks=(refuses_extensions(says),)), limit("a hello without extensions")
