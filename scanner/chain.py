@@ -41,9 +41,9 @@ def chain_of(interview: Interview) -> Chain:
     negotiated = negotiation(interview.answers)
     if negotiated is None:
         return Chain()
-    if negotiated.handshake and negotiated.handshake.failure is None:
-        chain = negotiated.handshake.chain
-        return Chain(chain, From.HANDSHAKE) if chain else Chain()
+    made = negotiated.handshake
+    if made and (made.failure is None or made.version):  # in TLS 1.3 it may have failed behind its end
+        return Chain(made.chain, From.HANDSHAKE) if made.chain else Chain()
     return next((Chain(each, From.MESSAGE) for each in _in_plaintext(interview) if each), Chain())
 
 

@@ -65,7 +65,7 @@ from enum import StrEnum
 
 from scanner.conclusion import Conclusion, Status
 from scanner.hint import may_be
-from scanner.outcome import Verdict
+from scanner.outcome import Outcome, Verdict
 from scanner.question import Answer
 from scanner.starttls.result import Capabilities, StartTls
 from scanner.tls.flight import ClientCertificate
@@ -122,7 +122,7 @@ def clients_of(
     """By the tables above; None where there are no such settings. `negotiated`: the answer to the full handshake."""
     if service.protocol not in _WITH_SETTINGS:
         return None
-    session = _session(negotiated, verified)
+    session = _session(negotiated, verified, conclusion.error)
     if service.mode is Mode.IMPLICIT:
         return _of_implicit_port(service.protocol, conclusion, session)
     if conclusion.starttls is None:
@@ -167,14 +167,14 @@ def _of_starttls_port(
             return Clients(clear, Gets.UNKNOWN, Gets.UNKNOWN, ssl_tls)
 
 
-def _session(negotiated: Answer | None, verified: Verified | None) -> Gets:
-    """What a program gets that begins TLS in the right mode."""
+def _session(negotiated: Answer | None, verified: Verified | None, error: Outcome | None) -> Gets:
+    """What a program gets that begins TLS in the right mode. `error`: why there was no handshake."""
     if negotiated is None or negotiated.handshake is None:
         return Gets.UNKNOWN
     if negotiated.handshake.client_certificate is ClientCertificate.REQUIRED:
         return Gets.UNKNOWN  # programs may have one
-    if failure := negotiated.handshake.failure:
-        return Gets.FAILS if failure.verdict is Verdict.HANDSHAKE_FAILED else Gets.UNKNOWN
+    if negotiated.handshake.failure:
+        return Gets.FAILS if error and error.verdict is Verdict.HANDSHAKE_FAILED else Gets.UNKNOWN
     if negotiated.inside and negotiated.inside.stopped:
         return Gets.UNKNOWN
     if negotiated.handshake.cipher is not None and weaknesses(negotiated.handshake.cipher):

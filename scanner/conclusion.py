@@ -15,6 +15,7 @@ from scanner.looks import Look
 from scanner.outcome import Flag, Outcome, Stage, Verdict
 from scanner.probes import PROBES
 from scanner.question import Answer, InjectCommand, Knock
+from scanner.shortfall import as_our_limit
 from scanner.starttls.injection import UNCLEAR, Injection, InjectionResult
 from scanner.starttls.result import Inside, StartTls
 from scanner.starttls.words import busy_verdict, seconds_asked_for
@@ -88,7 +89,8 @@ def conclude(interview: Interview) -> Conclusion:
     inconsistent = starttls is not None and (starttls is not said or _is_inconsistent([*answers, *offered]))
     early = next((answer.early for answer in answers if answer.early), interview.early)
     decisive = negotiation(answers) or (answers[0] if answers else None)
-    error = _error_of(decisive) if decisive else None
+    curve = next((flight.curve for each in interview.asides if (flight := each.first_flight) and flight.curve), None)
+    error = as_our_limit(_error_of(decisive), answers, curve) if decisive else None
     status = Status.ERROR if interview.error else _status(interview, starttls, versions, inconsistent=inconsistent)
     flags = _flags(answers, starttls, fell_silent) | _of_whitespace(interview.endpoint.service.protocol, early)
     tries = tries_of(interview.wanted.versions, answers)

@@ -33,7 +33,7 @@ from scanner.tls.dialogue import TlsDialogue
 from scanner.tls.exchange import Evidence, HelloAnswer, exchange
 from scanner.tls.first_flight import FirstFlightExchange
 from scanner.tls.flight import ClientCertificate
-from scanner.tls.handshake import Handshake, HandshakeDialogue, outgoing, refuses_without_certificate
+from scanner.tls.handshake import Handshake, HandshakeDialogue, alert_inside, outgoing, refused_by
 from scanner.tls.hello import Shape
 from scanner.tls.names import Version
 from scanner.tls.shake import ShakeDialogue
@@ -258,6 +258,8 @@ class EncryptedWire:
         self._tls = tls
         self._budget = MAX_ENCRYPTED_BYTES
         self._end: End | None = None  # how the wire ended, where nobody has been told
+        self._header, self._taken = b"", 0  # of the first record; how many bytes of records there were
+        self.alert: str | None = None  # the one that ended it
 
     @property
     def local_address(self) -> str:
@@ -285,38 +287,52 @@ class EncryptedWire:
             except SSL.ZeroReturnError:
                 return b""
             except SSL.Error as error:
+                self.alert = alert_inside(error)
                 raise WireEnded(End.RESET) from error
             if not (data := await self._wire.receive(timeout_s)):
                 return b""
             self._budget -= len(data)
             if self._budget < 0:  # tickets, key updates, empty records: what a dialogue does not see has a cap too
                 raise WireEnded(End.CAP)
-            self._tls.bio_write(data)
+            self._take(data)
 
-    async def refuses_us(self, timeout_s: float) -> bool:
-        """Is the first record inside TLS the alert of a server that wants a certificate of ours?
+    @property
+    def is_alert_alone(self) -> bool:
+        """Was an alert all that came? In TLS 1.3 a server sends tickets once the handshake is over to it, if any."""
+        return self.alert is not None and self._taken == self._first_bytes
 
-        In TLS 1.3 the client is done before the server has seen that there is none. Whatever else it says, and silence,
-        is left for `receive`.
+    @property
+    def _first_bytes(self) -> int:
+        """The length of the first record, as far as it is known."""
+        return HEADER_BYTES + int.from_bytes(self._header[3:], "big")
+
+    def _take(self, data: bytes) -> None:
+        self._header = (self._header + data[:HEADER_BYTES])[:HEADER_BYTES]
+        self._taken += len(data)
+        self._tls.bio_write(data)
+
+    async def await_alert(self, timeout_s: float) -> None:
+        """Is the first record inside TLS an alert? Then it is in `alert`.
+
+        In TLS 1.3 the client is done before the server has seen, say, that there is no certificate. Whatever else it
+        says, and silence, is left for `receive`.
         """
-        heard, until = b"", trio.current_time() + timeout_s
-        while len(heard) < HEADER_BYTES + int.from_bytes(heard[3:HEADER_BYTES], "big"):
+        until = trio.current_time() + timeout_s
+        while self._taken < self._first_bytes:
             try:
                 if not (data := await self._wire.receive(until - trio.current_time())):
-                    return False
+                    return
             except WireEnded as ended:
                 self._end = ended.end if ended.end is End.RESET else None
-                return False
-            heard += data
-            self._tls.bio_write(data)
+                return
+            self._take(data)
         try:
             self._tls.recv(1, socket.MSG_PEEK)
         except (SSL.WantReadError, SSL.ZeroReturnError):
-            return False
+            return
         except SSL.Error as error:
             self._end = End.RESET
-            return refuses_without_certificate(error)
-        return False
+            self.alert = alert_inside(error)
 
     def close(self) -> None:
         """Let go of it at once."""
@@ -540,30 +556,49 @@ class Connection:
         if self._answer.handshake.failure is not None:
             return
         inside = EncryptedWire(wire, dialogue.tls)
-        if await self._is_refused(inside, self._answer.handshake):
-            self._answer.handshake = replace(self._answer.handshake, client_certificate=ClientCertificate.REQUIRED)
-            return
-        if self._injection:
-            self._answer.injection = await drive(self._injection.proof(self._names(wire)), inside, self._timeouts)
-        elif (spoken := SPOKEN.get(service.protocol)) and spoken.within:
-            within = spoken.within(self._names(wire), not upgraded)
-            self._answer.inside = await drive(within, inside, self._timeouts)
-            if self._answer.inside.stopped is None:
-                await self._say(inside, spoken.farewell)
+        await self._await_refusal(inside, self._answer.handshake)
+        if not inside.alert:
+            await self._speak_inside(inside, upgraded)
+        if inside.alert:
+            self._tell_of(inside.alert, alone=inside.is_alert_alone)
         with contextlib.suppress(SSL.Error):  # what broke inside is closed already
             dialogue.tls.shutdown()
         await self._say(wire, outgoing(dialogue.tls))
+
+    async def _speak_inside(self, inside: EncryptedWire, upgraded: bool) -> None:
+        """What is to be said behind a handshake."""
+        service, names = self._endpoint.service, self._names(inside)
+        if self._injection:
+            self._answer.injection = await drive(self._injection.proof(names), inside, self._timeouts)
+        elif (spoken := SPOKEN.get(service.protocol)) and spoken.within:
+            within = spoken.within(names, not upgraded)
+            self._answer.inside = await drive(within, inside, self._timeouts)
+            if self._answer.inside.stopped is None:
+                await self._say(inside, spoken.farewell)
+
+    def _tell_of(self, alert: str, *, alone: bool) -> None:
+        """The alert that ended the talk inside, which that took for a reset. `alone`: nothing had come before it.
+
+        In TLS 1.3 such a one tells of the handshake: to the server, it was not over, or no good.
+        """
+        answer = self._answer
+        if answer.handshake and answer.handshake.version is Version.TLS1_3 and alone:
+            answer.handshake = refused_by(answer.handshake, alert)
+            answer.inside = answer.injection = None
+        elif answer.inside and answer.inside.stopped is Verdict.RESET:
+            answer.inside = replace(answer.inside, stopped=Verdict.CLOSED, alert=alert)
+        elif answer.injection and answer.injection.verdict is Verdict.RESET:
+            answer.injection = replace(answer.injection, verdict=Verdict.CLOSED, cause="alert", alert=alert)
 
     def _name(self, shape: Shape) -> str | None:
         """What to send as SNI."""
         return None if shape is Shape.NO_NAME else self._endpoint.host
 
-    async def _is_refused(self, inside: EncryptedWire, handshake: Handshake) -> bool:
-        """Does the server turn us away for want of a certificate? Before TLS 1.3, there would be no handshake then."""
+    async def _await_refusal(self, inside: EncryptedWire, handshake: Handshake) -> None:
+        """Of a server that asked for a certificate, and got none. Before TLS 1.3 it comes in the handshake."""
         asked = handshake.client_certificate is ClientCertificate.REQUESTED and handshake.version is Version.TLS1_3
-        if not asked or not isinstance(self._answer.question, Negotiate):
-            return False
-        return await inside.refuses_us(min(REFUSAL_WAIT_S, self._timeouts.tls_s))
+        if asked and isinstance(self._answer.question, Negotiate):
+            await inside.await_alert(min(REFUSAL_WAIT_S, self._timeouts.tls_s))
 
     def _alpn(self, shape: Shape) -> tuple[bytes, ...]:
         """What to offer where nothing is to be had without ALPN; HTTP's names where the protocol has none for us."""

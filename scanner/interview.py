@@ -37,6 +37,7 @@ from scanner.question import (
     ReadFirstFlight,
     Wanted,
 )
+from scanner.shortfall import within_reach
 from scanner.starttls import SPOKEN
 from scanner.starttls.result import StartTls
 from scanner.tls.exchange import Evidence
@@ -250,6 +251,7 @@ class Interview:
     def _another_handshake(self) -> list[Question]:
         """A handshake that failed is tried once more: shorter, and capped at what was seen to be spoken.
 
+        If may be at a version that was had with what our library offers too: it may lack the groups of a newer one.
         Where that helps, the length may have been the reason, and the long one is tried again: once may be chance.
         """
         if took_large_hello(self.answers):
@@ -258,7 +260,8 @@ class Interview:
         long = sum(answer.question == Negotiate() for answer in handshakes)
         if 0 < large_hellos_refused(self.answers) < ENOUGH and long < ENOUGH:
             return [self._negotiate()]
-        newest = max(proved_versions(self.answers), default=Version.SSLV3, key=lambda version: version.code)
+        spoken = within_reach(self.answers) or proved_versions(self.answers)
+        newest = max(spoken, default=Version.SSLV3, key=lambda version: version.code)
         if len(handshakes) != 1 or newest.code < Version.TLS1_0.code:
             return []
         made = handshakes[0].handshake

@@ -134,7 +134,8 @@ class Recorder:
         return self.verifier.verify(chain.certificates, leaf, endpoint.host, endpoint.address, moment)
 
     def _leaf(self, chain: Chain, leaf: Certificate, verified: Verified) -> Record:
-        return leaf_part(leaf, verified, chain.certificates[0] if self.der else None)
+        kept = self.der or leaf.refused  # nothing else tells what that was
+        return leaf_part(leaf, verified, chain.certificates[0] if kept else None)
 
     def _tls(
         self,
@@ -202,7 +203,7 @@ def _stopped(inside: Inside) -> Record | None:
     """What came in the way inside TLS."""
     if inside.stopped is None:
         return None
-    return {"verdict": inside.stopped, "code": inside.code, "text": inside.text}
+    return {"verdict": inside.stopped, "alert": inside.alert, "code": inside.code, "text": inside.text}
 
 
 def _capabilities(capabilities: Capabilities | None) -> Record | None:

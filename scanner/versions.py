@@ -25,8 +25,9 @@ from scanner.outcome import Stage, Verdict
 from scanner.question import Answer, Negotiate, OfferVersion
 from scanner.starttls.words import busy_verdict
 from scanner.tls.exchange import Evidence, HelloAnswer
-from scanner.tls.handshake import Handshake, offered_suites
+from scanner.tls.handshake import Handshake
 from scanner.tls.hello import Shape
+from scanner.tls.library import lacks
 from scanner.tls.names import Version, version_of_code
 from scanner.tls.sslv2 import NO_CIPHER_ERROR
 
@@ -36,7 +37,6 @@ ENOUGH = 2  # of what may happen by chance
 _RETRIED = frozenset({"retry_used"})
 _CHOKED = {"illegal_parameter", "decode_error", "internal_error"}
 RATE_LIMIT_SILENCES = 3  # so many silent connections in a row to an endpoint that had answered are a rate limit
-OLDEST_OF_HANDSHAKE = Version.TLS1_0.code
 
 
 class Known(StrEnum):
@@ -173,11 +173,13 @@ def took_large_hello(answers: list[Answer]) -> bool:
 def large_hellos_refused(answers: list[Answer]) -> int:
     """How often the usual handshake was refused, where a short hello made it: an end counts once, an alert `ENOUGH`.
 
-    It is no matter of length where the raw hello of TLS 1.3, which fits into a packet, was not answered either.
+    It is no matter of length where the raw hello of TLS 1.3, which fits into a packet, was not answered either, or only
+    with what our library has not.
     """
     if took_large_hello(answers):
         return 0
-    newest = any(asked.version is Version.TLS1_3 and hello.is_hello for asked, hello in offers(answers))
+    to_newest = [hello for asked, hello in offers(answers) if asked.version is Version.TLS1_3 and hello.is_hello]
+    newest = any(lacks(hello) is None for hello in to_newest)
     took_short_hello = any(each.failure is None for each in _handshakes(answers, large=False))
     if not (newest and took_short_hello):
         return 0
@@ -196,8 +198,8 @@ def _is_short(question: Negotiate) -> bool:
 
 
 def _refusals(handshake: Handshake) -> int:
-    if handshake.partial or handshake.failure is None:
-        return 0
+    if handshake.partial or handshake.answered or handshake.failure is None:
+        return 0  # whoever says a ServerHello has read all of our hello
     return ENOUGH if handshake.failure.alert in _CHOKED else 1 if _ended(handshake) else 0
 
 
@@ -285,10 +287,8 @@ def _ended(handshake: Handshake) -> bool:
 
 
 def _is_like_a_handshake(asked: OfferVersion, hello: HelloAnswer) -> bool:
-    """Was a hello answered with what a handshake offers too: in its shape, a version and a suite of the library's?"""
-    alike = asked.shape in (Shape.PLAIN, Shape.NO_GREASE)
-    of_the_library = hello.cipher is None or hello.cipher in offered_suites()
-    return alike and (hello.version or 0) >= OLDEST_OF_HANDSHAKE and of_the_library
+    """Was a hello in its shape answered with what a handshake offers too?"""
+    return asked.shape in (Shape.PLAIN, Shape.NO_GREASE) and lacks(hello) is None
 
 
 def proved_versions(answers: list[Answer]) -> set[Version]:

@@ -32,6 +32,7 @@ ROOMS = (
     Room(("scanner.tls.*",), PURE),
     Room(("scanner.probes.*",), PURE),
     Room(("scanner.looks", "scanner.question", "scanner.ladder", "scanner.versions"), PURE),
+    Room(("scanner.shortfall",), PURE),
     Room(("scanner.economy", "scanner.interview"), PURE),
     Room(("scanner.conclusion", "scanner.trust", "scanner.chain"), PURE),
     Room(("scanner.clients", "scanner.findings", "scanner.certificate_parts"), PURE),

@@ -58,13 +58,15 @@ class StartTls:
 class Inside:
     """What was learnt inside TLS. `capabilities` is None when the server did not tell.
 
-    `stopped` says what came in the way, a refusal or the end of the wire, and `code` and `text` the last reply then.
+    `stopped` says what came in the way, a refusal or the end of the wire, and `code` and `text` the last reply then;
+    `alert` is the one of TLS that ended it.
     """
 
     capabilities: Capabilities | None
     stopped: Verdict | None = None
     code: str | None = None
     text: str | None = None
+    alert: str | None = None
 
 
 def shown(entries: Iterable[bytes]) -> tuple[str, ...]:

@@ -92,6 +92,11 @@ class Certificate:
     scts: tuple[Sct, ...] | None = None  # those that it has in it
     parse_error: str | None = None
 
+    @property
+    def refused(self) -> bool:
+        """Could it not be parsed at all? Else its key stands in it, be that known or not."""
+        return self.spki_sha256 is None
+
     def valid_at(self, moment: datetime) -> bool | None:
         """Does this moment lie within its period (RFC 5280 §4.1.2.5)?"""
         if self.not_before is None or self.not_after is None:

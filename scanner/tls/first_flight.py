@@ -16,14 +16,18 @@ from scanner.tls.wire import HandshakeType
 
 MAX_BYTES = 262_144
 MAX_MESSAGES = 16  # five are usual
+_NAMED_CURVE = 3  # RFC 8422 §5.4
 
 
 @dataclass(frozen=True, slots=True)
 class FirstFlight:
-    """What stood in it: certificates in DER, leaf first; and whether one of the client's is asked for, where seen."""
+    """What stood in it: certificates in DER, leaf first; the curve of the key exchange, by its number; and whether one
+    of the client's certificates is asked for, where seen.
+    """
 
     hello: HelloAnswer
     chain: tuple[bytes, ...] = ()
+    curve: int | None = None
     client_certificate: ClientCertificate | None = None
 
 
@@ -32,6 +36,12 @@ def shows_certificates(hello: HelloAnswer) -> bool:
     if hello.version is None or hello.cipher is None or not Version.SSLV3.code <= hello.version < TLS1_3:
         return False
     return "_anon_" not in (cipher_name(hello.cipher) or "")
+
+
+def has_curve(hello: HelloAnswer) -> bool:
+    """Is this a ServerHello of TLS 1.2 or older, by a suite for which the server chooses a curve?"""
+    name = cipher_name(hello.cipher) if hello.cipher is not None else None
+    return name is not None and name.startswith(("TLS_ECDHE_", "TLS_ECDH_anon_"))
 
 
 class FirstFlightExchange(TlsExchange):
@@ -72,6 +82,9 @@ class FirstFlightExchange(TlsExchange):
         assert self.seen is not None
         if kind == HandshakeType.CERTIFICATE and not self.seen.chain:
             self.seen = replace(self.seen, chain=chain_in(body))
+        elif kind == HandshakeType.SERVER_KEY_EXCHANGE and has_curve(self.seen.hello):
+            named = len(body) >= 3 and body[0] == _NAMED_CURVE
+            self.seen = replace(self.seen, curve=int.from_bytes(body[1:3], "big") if named else None)
         elif kind == HandshakeType.CERTIFICATE_REQUEST:
             self.seen = replace(self.seen, client_certificate=ClientCertificate.REQUESTED)
         elif kind == HandshakeType.SERVER_HELLO_DONE:

@@ -6,7 +6,7 @@ and not refused by us. What this OpenSSL cannot do at all is `local_limitation`,
 server may say is never a limit of ours.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -52,6 +52,7 @@ _LOCAL_REASONS = frozenset(
         "no protocols available",
         "no ciphers available",
         "dh key too small",
+        "modulus too small",  # of a group below 512 bits
         "ee key too small",
         "ca key too small",
         "ca md too weak",
@@ -75,7 +76,7 @@ class Handshake:
 
     Of a handshake that failed, `chain` is what had come in plaintext. `staple` is an OCSP response, empty where none
     came, and None where nobody asked. `partial`: the wire ended after TLS had begun; so half an answer is told from
-    silence.
+    silence. `answered`: a ServerHello had come before it failed.
     """
 
     version: Version | None = None
@@ -89,6 +90,7 @@ class Handshake:
     staple: bytes | None = None
     failure: Outcome | None = None
     partial: bool = False
+    answered: bool = False
 
     @property
     def broken(self) -> bool:
@@ -137,13 +139,6 @@ def _note_state(tls: SSL.Connection, where: int, _value: int) -> None:
 def _note_staple(tls: SSL.Connection, staple: bytes, _data: object) -> bool:
     tls.get_app_data().staple = staple
     return True  # go on, whatever it says
-
-
-@cache
-def offered_suites() -> frozenset[int]:
-    """Code points of what a handshake offers: all that the library still has."""
-    names = SSL.Connection(measuring_context(), None).get_cipher_list()
-    return frozenset(filter(None, map(cipher_code_of_openssl, names)))
 
 
 class HandshakeDialogue(TlsDialogue[Handshake]):
@@ -226,7 +221,13 @@ class HandshakeDialogue(TlsDialogue[Handshake]):
         # Behind a ServerHelloDone, an alert answers what the client has sent since.
         if asked is ClientCertificate.REQUESTED and self._flight.whole and failure.alert in _WITHOUT_CERTIFICATE:
             asked = ClientCertificate.REQUIRED
-        return Handshake(chain=self._flight.chain, client_certificate=asked, failure=failure, partial=partial)
+        return Handshake(
+            chain=self._flight.chain,
+            client_certificate=asked,
+            failure=failure,
+            partial=partial,
+            answered=self._flight.version is not None,
+        )
 
     def _negotiated(self) -> Handshake:
         cipher, group = self.tls.get_cipher_name(), self.tls.get_group_name()
@@ -249,10 +250,21 @@ class HandshakeDialogue(TlsDialogue[Handshake]):
         )
 
 
-def refuses_without_certificate(error: SSL.Error) -> bool:
-    """Is what OpenSSL met inside TLS the alert of a server that wants a certificate of ours (RFC 8446 §4.4.2.4)?"""
-    failure = failure_of(error, b"")
-    return failure.alert in _WITHOUT_CERTIFICATE
+def refused_by(made: Handshake, alert: str) -> Handshake:
+    """What a handshake of TLS 1.3 was, if this alert is the first thing that the server says behind it.
+
+    The client is done before the server has seen what it said last. Either there was to be a certificate (RFC 8446
+    §4.4.2.4), or the handshake was none to the server; what was agreed on in it stays known.
+    """
+    if made.client_certificate is ClientCertificate.REQUESTED and alert in _WITHOUT_CERTIFICATE:
+        return replace(made, client_certificate=ClientCertificate.REQUIRED)
+    failure = Outcome(Verdict.HANDSHAKE_FAILED, Stage.TLS, "alert", alert=alert)
+    return replace(made, failure=failure, answered=True)
+
+
+def alert_inside(error: SSL.Error) -> str | None:
+    """The alert that OpenSSL met inside TLS; None for anything else that breaks there."""
+    return failure_of(error, b"").alert
 
 
 def outgoing(tls: SSL.Connection) -> bytes:

@@ -131,6 +131,13 @@ def failed(alert_name: str) -> Truth:
     }
 
 
+def beyond_us(*lacking: str) -> Truth:
+    """`tls` of a server that takes nothing but this, which our TLS library has not."""
+    detail = f"not in our library: {', '.join(lacking)}"
+    error = {"verdict": "local_limitation", "stage": "tls", "cause": "tls_library", "detail": detail}
+    return {"version": None, "cipher": None, "error": error}
+
+
 def gets(none: str, starttls_if_available: str, starttls: str, ssl_tls: str) -> Truth:
     """`clients`: what a mail program with each of these settings would get."""
     return {

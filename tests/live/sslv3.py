@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.live.certificates import WEB_RSA, Certificates
-from tests.live.servers import TLS13, VERSIONS, Listener, Server, alert, failed, lower, speaks
+from tests.live.servers import TLS13, VERSIONS, Found, Listener, Server, alert, beyond_us, lower, speaks
 
 PROGRAM = Path(__file__).with_name("sslv3_server.py")
 
@@ -39,7 +39,8 @@ SERVERS = (
             {
                 "status": "tls",
                 "versions": speaks("SSLv3", others=OTHERS | dict.fromkeys(NEWER, lower("SSLv3"))),
-                "tls": failed("protocol_version"),
+                "tls": beyond_us("SSLv3"),
+                "findings": Found("sslv3-enabled", "no-tls1.2-or-later"),
             },
             leaf=WEB_RSA,
             handshake=False,

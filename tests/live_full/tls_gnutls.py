@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.live.certificates import WEB, WEB_RSA, Certificates, Leaf
 from tests.live.gnutls import ADDRESS, BY_GNUTLS
-from tests.live.servers import TLS13, Found, Listener, Server, Truth, alert, lower, speaks
+from tests.live.servers import TLS13, Found, Listener, Server, Truth, alert, beyond_us, lower, speaks
 
 OLD, MODERN = ("TLSv1.0", "TLSv1.1"), ("TLSv1.2", "TLSv1.3")
 ALL_VERSIONS = "+VERS-TLS1.0:+VERS-TLS1.1:+VERS-TLS1.2:+VERS-TLS1.3"
@@ -14,6 +14,7 @@ SENTINELS: Truth = {version: {"flags": ["tls12_hint"]} for version in OLD}
 BELOW_1_3: Truth = {"TLSv1.2": {"flags": ["tls13_hint"]}}
 SHAKEN: Truth = TLS13 | {"client_certificate": "none"}
 OLD_ENABLED = Found("tls1.0-enabled", "tls1.1-enabled")
+WEAK = Found("tls1.0-enabled", "tls1.1-enabled", "weak-cipher")
 
 
 def server(port: int, name: str, priority: str, truth: Truth, leaf: Leaf = WEB_RSA, *, shown: bool = True) -> Server:
@@ -53,7 +54,9 @@ SERVERS = (
                 "TLSv1.3",
                 others=REFUSED_BY_40,
                 known={"TLSv1.3": {"evidence": "hello_retry_request", "group": "ffdhe4096", "flags": ["hrr"]}},
-            )
+            ),
+            "tls": beyond_us("ffdhe4096"),
+            "findings": Found(),
         },
         shown=False,
     ),
@@ -67,12 +70,18 @@ SERVERS = (
         },
     ),
     # Suites that our OpenSSL has no more. The raw hellos do not depend on it.
-    server(20477, "3des", f"NORMAL:{UP_TO_1_2}:-CIPHER-ALL:+3DES-CBC:-KX-ALL:+RSA", ALL_BUT_1_3, shown=False),
+    server(
+        20477,
+        "3des",
+        f"NORMAL:{UP_TO_1_2}:-CIPHER-ALL:+3DES-CBC:-KX-ALL:+RSA",
+        ALL_BUT_1_3 | {"tls": beyond_us("TLS_RSA_WITH_3DES_EDE_CBC_SHA"), "findings": WEAK},
+        shown=False,
+    ),
     server(
         20478,
         "rc4",
         "NONE:+VERS-TLS1.0:+VERS-TLS1.1:+VERS-TLS1.2:+RSA:+ARCFOUR-128:+SHA1:+COMP-NULL:+SIGN-ALL",
-        ALL_BUT_1_3,
+        ALL_BUT_1_3 | {"tls": beyond_us("TLS_RSA_WITH_RC4_128_SHA"), "findings": WEAK},
         shown=False,
     ),
     # No certificate is sent. To an offer of TLS 1.3 it has no suite, though it could answer with TLS 1.2.

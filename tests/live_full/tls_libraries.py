@@ -20,6 +20,7 @@ from tests.live.servers import (
     Server,
     Truth,
     alert,
+    beyond_us,
     lower,
     merged,
     speaks,
@@ -269,6 +270,11 @@ SERVERS = (
     hybrid(6, "X25519MLKEM768", only_in("X25519MLKEM768", "0x11ec")),
     hybrid(7, "SecP256r1MLKEM768", only_in("SecP256r1MLKEM768", "0x11eb")),
     # OpenSSL offers this one only if it is told to, and pyOpenSSL has no function for that: no handshake of ours.
-    hybrid(8, "SecP384r1MLKEM1024", {"versions": only_in("SecP384r1MLKEM1024", "0x11ed")["versions"]}, leaf=None),
+    hybrid(
+        8,
+        "SecP384r1MLKEM1024",
+        only_in("SecP384r1MLKEM1024", "0x11ed") | {"tls": beyond_us("SecP384r1MLKEM1024"), "findings": Found()},
+        leaf=None,
+    ),
     hybrid(9, "X25519MLKEM768:X25519", HYBRID_OR_NOT, lowest="TLSv1.2"),
 )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.live.certificates import WEB_RSA, Certificates
-from tests.live.servers import VERSIONS, Listener, Server, Truth, alert, lower, speaks
+from tests.live.servers import VERSIONS, Found, Listener, Server, Truth, alert, beyond_us, lower, speaks
 from tests.live.sslv3 import OTHERS, PROGRAM
 from tests.peers import sslv2_server
 
@@ -29,9 +29,12 @@ def sslv2(number: int, name: str, options: str, truth: Truth, status: str = "tls
 def spoken(cipher: str, cipher_id: str, others: Truth = HUNG_UP) -> Truth:
     """SSLv2 and nothing else; its answer is the control of the closed connections."""
     entry = {"evidence": "sslv2_server_hello", "cipher": cipher, "cipher_id": cipher_id}
-    return {"versions": speaks("SSLv2", others=dict.fromkeys(TLS, others), known={"SSLv2": entry})}
+    versions = speaks("SSLv2", others=dict.fromkeys(TLS, others), known={"SSLv2": entry})
+    return {"versions": versions, "tls": beyond_us("SSLv2"), "findings": FINDINGS}
 
 
+# The intermediate certificate has no place in a SERVER-HELLO.
+FINDINGS = Found("sslv2-enabled", "no-tls1.2-or-later", "certificate-not-trusted")
 RC4_KIND = ("SSL_CK_RC4_128_WITH_MD5", "0x010080")
 RC4 = spoken(*RC4_KIND)
 
@@ -73,7 +76,7 @@ SERVERS = (
         "SSLv3",
         {
             "versions": speaks("SSLv3", others=OTHERS | dict.fromkeys(TLS[1:4], lower("SSLv3"))),
-            "tls": {"version": None, "error": {"stage": "tls"}},
+            "tls": beyond_us("SSLv3"),
         },
     ),
     tlslite(

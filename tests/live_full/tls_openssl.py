@@ -24,6 +24,7 @@ from tests.live.servers import (
     Server,
     Truth,
     alert,
+    beyond_us,
     failed,
     lower,
     speaks,
@@ -54,7 +55,14 @@ def without_certificate(_: Path, __: Certificates) -> Sequence[str | Path]:
 
 
 def openssl(
-    number: int, name: str, options: str, truth: Truth, leaf: Leaf | None = WEB_RSA, shown: More | None = None
+    number: int,
+    name: str,
+    options: str,
+    truth: Truth,
+    leaf: Leaf | None = WEB_RSA,
+    shown: More | None = None,
+    *,
+    handshake: bool = True,
 ) -> Server:
     """An instance of s_server at an address of its own; `shown` are its certificates where they are no leaf's."""
     files = shown or (of_leaf(leaf) if leaf else without_certificate)
@@ -64,7 +72,8 @@ def openssl(
         accept = ("-accept", f"{address}:443", "-CAfile", certificates.root)
         return "openssl", "s_server", "-www", "-quiet", *accept, *files(directory, certificates), *options.split()
 
-    listener = Listener(HOST, address, 443, "tls", {"status": "tls"} | truth, leaf=leaf)
+    told = {"status": "tls"} | truth
+    listener = Listener(HOST, address, 443, "tls", told, leaf=leaf, handshake=handshake)
     return Server(f"openssl-{name}", configure, (listener,))
 
 
@@ -319,5 +328,13 @@ SERVERS = (
         "brainpool",
         "-tls1_2 -groups brainpoolP384r1",
         {"versions": spoken_by_openssl("TLSv1.2"), "tls": {"version": "TLSv1.2"}},
+    ),
+    # The same without suites that need no curve: our OpenSSL does not offer this one unasked.
+    openssl(
+        21,
+        "brainpool-alone",
+        "-tls1_2 -groups brainpoolP384r1 -cipher ECDHE",
+        {"versions": spoken_by_openssl("TLSv1.2"), "tls": beyond_us("brainpoolP384r1"), "findings": Found()},
+        handshake=False,
     ),
 )

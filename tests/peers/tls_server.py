@@ -7,12 +7,13 @@ nothing alive speaks it.
 import ssl
 from collections.abc import Callable
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import trustme
 
 HOST = "mx.example.test"
 _ADDRESSES = ("192.0.2.1", "127.0.0.1")
+_HANDSHAKE = 22
 
 
 class Speaker(Protocol):
@@ -98,6 +99,23 @@ class BreaksInside(TlsServer):
         """TLS, or that."""
         answer = super().hear(data)
         return self._instead if self.heard else answer
+
+
+class Spoils(TlsServer):
+    """Reads a byte of the client's encrypted records as another, as if it had been spoilt on its way.
+
+    OpenSSL answers with an alert, which is encrypted too: to the client's last words of the handshake, or, if it is
+    `late`, to what comes behind it.
+    """
+
+    def __init__(self, *arguments: Any, late: bool = False, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._late = late
+
+    def hear(self, data: bytes) -> bytes:
+        """What OpenSSL makes of it."""
+        spoilt = bool(data) and data[0] != _HANDSHAKE and (self._shaken or not self._late)
+        return super().hear(data[:-1] + bytes([data[-1] ^ 1]) if spoilt else data)
 
 
 def smtp_inside(line: bytes) -> bytes:

@@ -104,6 +104,7 @@ async def test_a_certificate_that_cannot_be_parsed() -> None:
     record = await record_of(peer_of(0x0303, 0x0005, chain_message(b"garbage"), DONE))
     assert shown(record) == ([sha256(b"garbage")], "message", "none")
     assert record["certificate"]["parse_error"]
+    assert record["certificate"]["der"] == "Z2FyYmFnZQ=="
     assert record["certificate"]["results"] == ["validation-failure"]
 
 

@@ -9,11 +9,12 @@ import trio
 from scanner.tls.flight import ClientCertificate
 from scanner.tls.names import Version
 from scanner.versions import Known
-from targets.services import SERVICES
+from targets.services import SERVICES, Service
 from tests.peers.memory import Peer, Turn
-from tests.peers.tls_server import Closed, TlsServer, smtp_inside
+from tests.peers.tls_server import Closed, Spoils, TlsServer, smtp_inside
 from tests.scanner.recorded import Behaviour, Upgraded, honest, interviewed, said_by
 from tests.scanner.tls.test_handshake import TLS12, TLS13, context
+from tests.scanner.transcript import Transcript
 
 VERSIONS = (Version.TLS1_2, Version.TLS1_3)
 HTTPS, SMTP, IMAPS = SERVICES["https"], SERVICES["smtp"], SERVICES["imaps"]
@@ -136,3 +137,59 @@ async def test_the_wait_is_short() -> None:
 def test_the_words_of_the_contract() -> None:
     """The vocabulary of the records."""
     assert [*ClientCertificate] == ["none", "requested", "required"]
+
+
+async def test_a_server_that_takes_its_time() -> None:
+    """Its alert comes when something has been said inside, and tells the same."""
+    made = one_flight(ssl.CERT_REQUIRED)
+    words = honest("smtp")
+    late = Peer(Behaviour(lambda: [*said_by(words), Turn(3, Upgraded("smtp", TlsServer(smtp_inside, context=made)))]))
+    record = await interviewed(SMTP, late, VERSIONS)
+    assert record["tls"]["client_certificate"] == "required"
+    assert (record["tls"]["error"], record["starttls"]["stopped_inside"]) == (None, None)
+    assert "client-certificate-required" in found(record)
+
+
+def one_flight(wanted: ssl.VerifyMode, only: ssl.TLSVersion = TLS13, tickets: int = 0) -> ssl.SSLContext:
+    """A server without HelloRetryRequest."""
+    made = context(only=only, client_certificate=wanted, group="X25519")
+    if only is TLS13:
+        made.num_tickets = tickets
+    return made
+
+
+@pytest.mark.parametrize(
+    ("service", "wanted"), [(HTTPS, ssl.CERT_OPTIONAL), (IMAPS, ssl.CERT_NONE), (IMAPS, ssl.CERT_OPTIONAL)]
+)
+async def test_an_alert_behind_the_handshake_that_is_about_something_else(
+    service: Service, wanted: ssl.VerifyMode
+) -> None:
+    """In TLS 1.3 the client is done first: to the server there was no handshake, and its alert tells why."""
+    record = await interviewed(service, behind_tls(one_flight(wanted), Spoils), (Version.TLS1_3,))
+    assert record["status"] == "tls"
+    error = record["tls"]["error"]
+    assert (error["verdict"], error["stage"], error["alert"]) == ("handshake_failed", "tls", "bad_record_mac")
+    assert record["tls"]["client_certificate"] == ("requested" if wanted else "none")
+    assert (record["tls"]["version"], record["tls"]["certificate_from"]) == ("TLSv1.3", "handshake")
+    assert "handshake-fails" in found(record)
+    assert "large-hello-intolerant" not in found(record)
+    assert record["starttls"] is None
+    assert record["connections"] == 3  # hello, handshake, and one handshake more
+    if service is IMAPS:
+        assert record["clients"]["ssl_tls"] == "fails"
+
+
+async def test_an_alert_in_the_talk_inside() -> None:
+    """Once a record has come, the handshake was one to the server too: its alert closed the connection."""
+    for only, tickets in ((TLS12, 0), (TLS13, 2)):
+        words, made = honest("smtp"), one_flight(ssl.CERT_NONE, only, tickets)
+
+        def turns(made: ssl.SSLContext = made, words: Transcript = words) -> list[Turn]:
+            return [*said_by(words), Turn(0, Upgraded("smtp", Spoils(smtp_inside, context=made, late=True)))]
+
+        record = await interviewed(SMTP, Peer(Behaviour(turns)), VERSIONS)
+        told = {"verdict": "closed", "alert": "bad_record_mac", "code": None, "text": None}
+        assert record["starttls"]["stopped_inside"] == told
+        assert record["tls"]["error"] is None
+        assert "handshake-fails" not in found(record)
+        assert record["clients"]["starttls"] == "unknown"

@@ -266,10 +266,10 @@ CASES: dict[str, Case] = {
     "nothing is encrypted": Case(  # TLS_ECDHE_ECDSA_WITH_NULL_SHA
         "imap", shaken(replace(SHAKEN, cipher=0xC006)), "refused unknown unknown fails", lists(required=True)
     ),
-    "no handshake but SSLv2's": Case(
+    "SSLv2 alone, which our library has not": Case(
         "imap",
         {TLS12: alert(40), SSL2: HelloAnswer(Evidence.SSLV2_SERVER_HELLO, version=2), SHAKE: ALERTED},
-        "refused fails fails fails",
+        "refused unknown unknown fails",
         lists(required=True),
     ),
     # in the clear: SMTP

@@ -34,7 +34,7 @@ from tests.peers import command
 from tests.peers.ahead import IMAP, POP3, PROTOCOLS, SIEVE, SMTP, Behind, Mail, reads_ahead
 from tests.peers.memory import FIN, RST, Act, Network, Peer, Turn
 from tests.peers.scripted import Script, Server, serving
-from tests.peers.tls_server import HOST, Closed, TlsServer, smtp_inside
+from tests.peers.tls_server import HOST, Closed, Spoils, TlsServer, server_context, smtp_inside
 from tests.scanner.answers import (
     ALERTED,
     CLOSED,
@@ -349,6 +349,14 @@ async def test_the_wire_ends_before_tls(
     """FIN, RST and silence at each stage: unknown, with what had come last."""
     injection, _, _ = await inject(*turns, *([Turn(1, act, heard)] if act else []))
     assert injection == replace(expected, verdict=verdict, cause=cause)
+
+
+async def test_an_alert_inside(autojump_clock: object) -> None:
+    """It is told by its name: of the handshake where nothing came before it, else of what closed the connection."""
+    context = server_context("X25519")  # one flight, no retry
+    for late, verdict, stage in ((False, Verdict.HANDSHAKE_FAILED, Stage.TLS), (True, Verdict.CLOSED, Stage.INSIDE)):
+        injection, _, _ = await inject(*UPGRADE, Turn(0, Spoils(smtp_inside, context=context, late=late)))
+        assert injection == unknown(verdict, stage, "alert", alert="bad_record_mac")
 
 
 async def test_no_connection(autojump_clock: object) -> None:

@@ -303,7 +303,6 @@ PLAINLY = {
     "SSLv3 alone": Case(
         Table({SSL3: RSA_OLD}),
         "no 70 | yes | no <SSLv3 | no <SSLv3 | no <SSLv3 | no <SSLv3",
-        findings=(FAILS,),
         handshake=None,
     ),
     "a group that was not shared": Case(Table(MODERN, groups=(P384,)), NONE_OLD + "yes | yes hrr"),
@@ -381,7 +380,6 @@ LADDER = {
         Table({TLS12: GOST}, keys=(Key.GOST,)),
         NONE_OLD + "yes | no <TLSv1.2",
         "handshake",
-        findings=(FAILS,),
         handshake=None,
     ),
     "IIS 6: RC4 and 3DES, else RST": Case(
@@ -445,7 +443,6 @@ STUMBLES = {
         FOUND + "yes @no_extensions+ | no <TLSv1.0 @no_extensions+ | no <TLSv1.0 @no_extensions+ | no 47+",
         "1.2:small 1.2:no_name 1.2:no_extensions 1.0:no_extensions 1.1:no_extensions 1.3:small",
         flags=(EXTENSIONS,),
-        findings=(FAILS,),
         handshake=None,
     ),
     "no extension and no higher version, else RST": Case(

@@ -48,14 +48,16 @@ PUBLISHED_HELLOS = {
     "tls1_3_middle_out": "b71a645d67cb843ebca9727fcc420f03b94f9639597bc01511b1fea9ac114d58",
 }
 
-# What a server answered to each of the ten, and the fingerprint that was published of it.
+# What a server answers to each of the ten, and the fingerprint that was published of it. That tells version and suite
+# of each answer; of names and extensions it has a hash, so what was not read is inferred: likely answers that have it.
 GOOGLE_12 = "{}|0303|h2|0017-ff01-000b-0023-0010"
 GOOGLE_13 = "{}|0303||0033-002b"
 SALESFORCE = "c030|0303|{}|ff01-0000-0001-000b-0023-0010"
 RUMBLE = "c02f|0303|http/1.1|0000-ff01-000b-0023-0010"
 RUMBLE_RARE = "c02f|0303||0000-ff01-000b-0023"
 PUBLISHED_JARMS: dict[str, tuple[list[str], str]] = {
-    # Among the examples of JARM's README; the answers are those of the exchange that pyJARM's tests have on record.
+    # Among the examples of JARM's README. Two of the answers are read, from the exchange that pyJARM's tests have on
+    # record; the others are inferred.
     "google.com": (
         [
             GOOGLE_12.format("c02b"),
@@ -70,7 +72,7 @@ PUBLISHED_JARMS: dict[str, tuple[list[str], str]] = {
         ],
         "27d40d40d29d40d1dc42d43d00041d4689ee210389f4f6b4b5b1b93f92252d",
     ),
-    # Another of these examples. The answers are not on record: they are the likely ones that have this hash.
+    # Another of these examples. None of the answers is on record: all are inferred in the same way.
     "salesforce.com": (
         [
             *[SALESFORCE.format("h2")] * 2,
@@ -168,7 +170,7 @@ def test_what_is_random(hello: JarmHello) -> None:
 
 @pytest.mark.parametrize(("answers", "jarm"), PUBLISHED_JARMS.values(), ids=PUBLISHED_JARMS)
 def test_published_values(answers: list[str], jarm: str) -> None:
-    """From the ServerHellos to the 62 characters."""
+    """From the ServerHellos, be they read or inferred, to the 62 characters."""
     had = talked(*(answered(hello, hello_of(answer)) for hello, answer in zip(HELLOS, answers, strict=True)))
     result = result_of(had)
     assert result["jarm"] == jarm

@@ -55,6 +55,23 @@ def test_of_openssl(wanted: ssl.VerifyMode, cut: Callable[[bytes], list[bytes]])
     assert exchange.seen.client_certificate is expected
 
 
+@pytest.mark.parametrize(
+    ("suite", "exchange", "curve"),
+    [
+        (0xC02F, b"\x03\x00\x15\x41", 0x0015),
+        (0xC018, b"\x03\x00\x1a\x41", 0x001A),  # anonymous
+        (0xC02F, b"\x01\x00\x15\x41", None),  # a curve by its numbers, not by its name (RFC 8422 §5.4)
+        (0xC02F, b"\x03\x00", None),
+        (0x009E, b"\x03\x00\x15\x41", None),  # the length of a prime
+    ],
+)
+def test_the_curve(suite: int, exchange: bytes, curve: int | None) -> None:
+    """It stands at the head of a ServerKeyExchange, where the suite has one."""
+    found = seen(record(HANDSHAKE, server_hello(0x0303, suite) + message(12, exchange) + DONE))
+    assert found is not None
+    assert found.curve == curve
+
+
 def test_of_tls_1_3() -> None:
     """There, nothing more is in plaintext; it ends with the ServerHello."""
     exchange = dialogue(Version.TLS1_3)

@@ -107,12 +107,12 @@ def shake(
     return converse(HandshakeDialogue(NAME, after_upgrade=False, alpn=alpn), TlsServer(context=made), cut)
 
 
-def failed(verdict: Verdict, cause: str, *, partial: bool = False, **facts: str) -> Handshake:
-    return Handshake(failure=Outcome(verdict, Stage.TLS, cause, **facts), partial=partial)
+def failed(verdict: Verdict, cause: str, *, partial: bool = False, answered: bool = False, **facts: str) -> Handshake:
+    return Handshake(failure=Outcome(verdict, Stage.TLS, cause, **facts), partial=partial, answered=answered)
 
 
-def broken(detail: str) -> Handshake:
-    return failed(Verdict.HANDSHAKE_FAILED, "broken", detail=detail)
+def broken(detail: str, *, answered: bool = True) -> Handshake:
+    return failed(Verdict.HANDSHAKE_FAILED, "broken", answered=answered, detail=detail)
 
 
 TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
@@ -179,7 +179,7 @@ def test_refused_for_want_of_a_client_certificate(cut: Callable[[bytes], list[by
     shaken = shake(context(only=TLS12, client_certificate=ssl.CERT_REQUIRED), cut)
     assert shaken.client_certificate is ClientCertificate.REQUIRED
     assert [b"mx.example.org" in der for der in shaken.chain] == [True, False]
-    expected = failed(Verdict.HANDSHAKE_FAILED, "alert", alert="handshake_failure")
+    expected = failed(Verdict.HANDSHAKE_FAILED, "alert", alert="handshake_failure", answered=True)
     assert replace(shaken, chain=(), client_certificate=None) == expected
 
 
@@ -428,7 +428,7 @@ NOT_TLS: dict[str, tuple[bytes, Handshake]] = {
     ),
     "SSLv3": (
         record(HANDSHAKE, server_hello(0x0300, 0x0005), 0x0300),
-        failed(Verdict.LOCAL_LIMITATION, "tls_library", detail="unsupported protocol"),
+        failed(Verdict.LOCAL_LIMITATION, "tls_library", detail="unsupported protocol", answered=True),
     ),
     "a suite that does not exist": (
         record(HANDSHAKE, server_hello(0x0303, 0xFEFE, b"")),
@@ -444,13 +444,16 @@ NOT_TLS: dict[str, tuple[bytes, Handshake]] = {
     ),
     "text behind a record": (
         record(HANDSHAKE, bytes(4)) + b"hello\r\n",
-        broken("wrong version number; record layer failure"),
+        broken("wrong version number; record layer failure", answered=False),
     ),
     "another version behind a ServerHello": (
         record(HANDSHAKE, HELLO_12) + record(HANDSHAKE, message(11, bytes(3)), 0x0505),
         broken("wrong version number; record layer failure"),
     ),
-    "a ServerHello too long": (record(HANDSHAKE, b"\x02\xff\xff\xff"), broken("excessive message size")),
+    "a ServerHello too long": (
+        record(HANDSHAKE, b"\x02\xff\xff\xff"),
+        broken("excessive message size", answered=False),
+    ),
 }
 
 
@@ -513,7 +516,8 @@ def test_truncated(only: ssl.TLSVersion) -> None:
         server = Failing(context=made)
         server.left = left
         shaken = converse(HandshakeDialogue(NAME, after_upgrade=False), server)
-        assert replace(shaken, chain=()) == failed(Verdict.TIMEOUT, "timeout", partial=left > 0)
+        assert shaken.answered or left < 200
+        assert replace(shaken, chain=(), answered=False) == failed(Verdict.TIMEOUT, "timeout", partial=left > 0)
         assert not shaken.chain or (only is TLS12 and left > sum(map(len, shaken.chain)))
 
 
@@ -553,17 +557,26 @@ def dh_flight(bits: int, cipher: int = ANONYMOUS_DH) -> bytes:
     return hello + alert(1, 112) + in_records(rest, 700)
 
 
+@pytest.mark.parametrize("bits", [128, 384, 504, 512, 768])
+def test_small_groups(bits: int) -> None:
+    """Whatever group OpenSSL finds too small, the server can do it."""
+    failure = fed(dh_flight(bits)).failure
+    assert failure is not None
+    assert (failure.verdict, failure.cause) == (Verdict.LOCAL_LIMITATION, "tls_library")
+    assert "too small" in (failure.detail or "")
+
+
 @pytest.mark.parametrize("bits", [4_104, 8_192, 10_000])
 def test_huge_groups(bits: int) -> None:
     """A finite-field group that would keep OpenSSL busy for a good part of a second never reaches it."""
-    assert fed(dh_flight(bits)) == failed(Verdict.LIMIT_EXCEEDED, "dh_group")
+    assert fed(dh_flight(bits)) == failed(Verdict.LIMIT_EXCEEDED, "dh_group", answered=True)
 
 
 def test_large_groups() -> None:
     """A group of 4,096 bits is answered: OpenSSL goes on with its own share."""
     played = play(HandshakeDialogue(NAME, after_upgrade=False), [dh_flight(4_096)])
     assert [sent[HEADER_BYTES] for sent in played.sent] == [1, 16]  # ClientHello, ClientKeyExchange
-    expected = failed(Verdict.CLOSED, "eof", partial=True)
+    expected = failed(Verdict.CLOSED, "eof", partial=True, answered=True)
     assert played.value == replace(expected, client_certificate=ClientCertificate.NONE)
 
 
@@ -581,7 +594,7 @@ def test_every_suite_with_a_finite_field_is_known() -> None:
 def test_a_chain_too_long(hello: bytes) -> None:
     """OpenSSL reads no message beyond 100 KB: a cap of ours, and no fault of the server's."""
     chain = record(HANDSHAKE, b"\x0b\x02\x00\x00" + bytes(100))
-    expected = failed(Verdict.LIMIT_EXCEEDED, "message_size", detail="excessive message size")
+    expected = failed(Verdict.LIMIT_EXCEEDED, "message_size", detail="excessive message size", answered=True)
     assert fed(record(HANDSHAKE, hello) + chain) == expected
 
 
