@@ -8,7 +8,10 @@ over: at most `MOST_RUNGS` times.
     beside   one was: what that had in it is no hindrance, so little is left that could explain another's refusal
 
 Beside one that was answered, FIN, RST and silence in answer to a hello of the same shape need no second hello: it is
-the version. What a server stumbles over is read from the same table of hellos and answers, when all is over.
+the version. But where a ServerHello's random tells that the server could do this version (RFC 8446 §4.1.3), it is not,
+and every rung is tried.
+
+What a server stumbles over is read from the same table of hellos and answers, when all is over.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +20,7 @@ from enum import Enum, auto
 
 from scanner.outcome import Flag
 from scanner.tls.exchange import Evidence, HelloAnswer
-from scanner.tls.hello import Shape
+from scanner.tls.hello import SENTINELS, TLS1_3, Shape
 from scanner.tls.names import Version
 
 MOST_RUNGS = 3
@@ -78,6 +81,7 @@ _Rungs = Mapping[_Kind, tuple[Shape, ...]]
 # does not is old and knows TLS 1.0, or so new that it knows nothing but TLS 1.3.
 _STAND_INS = (Version.TLS1_2, Version.TLS1_3, Version.TLS1_0)
 _IN_TLS = (Version.TLS1_0, Version.TLS1_1, Version.TLS1_2, Version.TLS1_3)
+_NOT_IN_TLS13 = {Shape.NO_EXTENSIONS, Shape.RSA, Shape.OTHER_SUITES, Shape.SHARED_SECRET}
 _OLD = frozenset(Shape) - {Shape.NO_GREASE, Shape.OTHER_GROUPS}
 SHAPES: dict[Version, frozenset[Shape]] = {  # in which a version can be offered
     Version.SSLV2: frozenset(),
@@ -85,7 +89,7 @@ SHAPES: dict[Version, frozenset[Shape]] = {  # in which a version can be offered
     Version.TLS1_0: _OLD,
     Version.TLS1_1: _OLD,
     Version.TLS1_2: _OLD,
-    Version.TLS1_3: frozenset(Shape) - {Shape.NO_EXTENSIONS, Shape.RSA, Shape.FINITE_FIELD},
+    Version.TLS1_3: frozenset(Shape) - _NOT_IN_TLS13,
 }
 # Below TLS 1.3 the plain hello has nothing that these have not.
 _AS_PLAIN = {Shape.NO_GREASE: Shape.PLAIN, Shape.OTHER_GROUPS: Shape.PLAIN}
@@ -97,7 +101,7 @@ _LONG = {Shape.PLAIN, Shape.NO_NAME, Shape.NO_GREASE, Shape.OTHER_GROUPS, Shape.
 _FIRST_ALONE: _Rungs = {
     _Kind.END: (Shape.SMALL, Shape.NO_NAME, Shape.NO_EXTENSIONS),
     _Kind.CHOKED: (Shape.SMALL, Shape.NO_NAME, Shape.NO_EXTENSIONS),
-    _Kind.NOTHING_IN_COMMON: (Shape.NO_NAME, Shape.FINITE_FIELD, Shape.ECDSA, Shape.RSA),
+    _Kind.NOTHING_IN_COMMON: (Shape.NO_NAME, Shape.OTHER_SUITES, Shape.SHARED_SECRET, Shape.ECDSA),
     _Kind.NAME: (Shape.NO_NAME,),
     _Kind.MISSING: (Shape.SMALL,),
     _Kind.APPLICATION: (Shape.ALPN,),
@@ -113,7 +117,7 @@ _FIRST_ALONE_TLS13: _Rungs = {
 _NEXT_ALONE: _Rungs = {
     _Kind.END: (Shape.NO_EXTENSIONS,),
     _Kind.CHOKED: (Shape.NO_EXTENSIONS,),
-    _Kind.NOTHING_IN_COMMON: (Shape.RSA,),
+    _Kind.NOTHING_IN_COMMON: (Shape.OTHER_SUITES,),
 }
 _NEXT_ALONE_TLS13: _Rungs = {
     _Kind.END: (Shape.SMALL,),  # which has no GREASE either
@@ -121,8 +125,14 @@ _NEXT_ALONE_TLS13: _Rungs = {
     _Kind.NOTHING_IN_COMMON: (Shape.OTHER_GROUPS,),
     _Kind.MISSING: (Shape.OTHER_GROUPS,),
 }
+# For a version that the server says by a sentinel that it could do, whatever the first answer was about.
+_HINTED: dict[Version, tuple[Shape, ...]] = {
+    Version.TLS1_2: (Shape.SMALL, Shape.OTHER_SUITES, Shape.SHARED_SECRET),
+    Version.TLS1_3: (Shape.NO_GREASE, Shape.OTHER_GROUPS, Shape.SMALL),
+}
+_MAY_BE_ANYTHING = {_Kind.END, _Kind.CHOKED, _Kind.NOTHING_IN_COMMON}
 _OLD_BESIDE: _Rungs = {
-    _Kind.NOTHING_IN_COMMON: (Shape.RSA,),
+    _Kind.NOTHING_IN_COMMON: (Shape.OTHER_SUITES,),
     _Kind.CHOKED: (Shape.RSA,),  # OpenSSL's 80, when its security level leaves it no digest to sign with
     _Kind.NAME: (Shape.NO_NAME,),
     _Kind.MISSING: (Shape.SMALL,),
@@ -137,7 +147,7 @@ _BESIDE: dict[Version, _Rungs] = {
         **_OLD_BESIDE,
         _Kind.END: (Shape.SMALL,),
         _Kind.CHOKED: (Shape.SMALL,),
-        _Kind.NOTHING_IN_COMMON: (Shape.FINITE_FIELD,),
+        _Kind.NOTHING_IN_COMMON: (Shape.OTHER_SUITES, Shape.SHARED_SECRET),
     },
     Version.TLS1_3: {
         **_OLD_BESIDE,
@@ -199,6 +209,34 @@ def has_control(version: Version, tries: Tries) -> bool:
         return True  # who takes no extension cannot speak TLS 1.3, which is one
     offered = {each.shape for each in tries[version]}
     return not offered.isdisjoint(_as_plain(answered))
+
+
+def hinted_versions(tries: Tries, *, newest: bool = False) -> set[Version]:
+    """Versions that no hello was answered with, and that a ServerHello of a lower one shows that the server could do.
+
+    One sentinel is TLS 1.3's, and the other is that of TLS 1.2 or TLS 1.3 (RFC 8446 §4.1.3), and proves neither where
+    one of the two is known. `newest`: was a handshake of TLS 1.3 made?
+    """
+    answers = [each.answer for version in _IN_TLS for each in tries.get(version, []) if each.answer]
+    hints = {flag for answer in answers for flag in answer.flags}
+    if hints.isdisjoint(SENTINELS.values()):
+        return set()
+    known = {answer.version for answer in answers if answer.is_hello} | ({TLS1_3} if newest else set())
+    if "tls13_hint" in hints:
+        return {Version.TLS1_3} if TLS1_3 not in known else set()
+    return {Version.TLS1_2, Version.TLS1_3} if known.isdisjoint({TLS1_3, Version.TLS1_2.code}) else set()
+
+
+def is_doubtful(version: Version, answer: HelloAnswer) -> bool:
+    """Does this refusal of a version that the server could do by a sentinel of its own prove nothing?
+
+    It has to be about the very offer, and of whoever heard that: alert 70 is (RFC 8446 §6.2), and so is a lower
+    version, unless its own random says that it comes of a lower offer than ours, which a client has to take for a
+    downgrade by somebody else (§4.1.3).
+    """
+    if answer.evidence is Evidence.LOWER_VERSION:
+        return version in _HINTED and not answer.flags.isdisjoint(SENTINELS.values())
+    return is_open(version, answer)
 
 
 # --- What it stumbles over --------------------------------------------------------------------------------------------
@@ -278,15 +316,19 @@ def _rungs_alone(tries: Tries, *, named: bool) -> Iterator[tuple[Version, Shape]
 
 def _rungs_beside(tries: Tries, answered: set[Shape], *, named: bool, shaken: bool) -> Iterator[tuple[Version, Shape]]:
     """The next rung of each version that is open, where hellos of TLS in these shapes were answered."""
+    hinted = hinted_versions(tries)
     for version, made in tries.items():
         if version is Version.TLS1_3 and _is_to_be_confirmed(made):
             yield version, Shape.PLAIN
-        elif _is_open(version, made) and not _is_the_version(version, tries, shaken=shaken):
+        elif _is_open(version, made) and (version in hinted or not _is_the_version(version, tries, shaken=shaken)):
             possible = (*_learnt(answered), *_BESIDE[version].get(_first_kind(made), ()))
+            if version in hinted and _first_kind(made) in _MAY_BE_ANYTHING:
+                possible += _HINTED[version]
             if version is Version.TLS1_3 and answered == {Shape.NO_EXTENSIONS}:
                 possible = (Shape.SMALL,)  # one more, for certainty: TLS 1.3 is an extension
             if shape := _untried(version, made, possible, named=named):
                 yield version, shape
+                hinted -= {Version.TLS1_3} if version is Version.TLS1_2 else set()  # it waits for what comes of that
 
 
 def _learnt(answered: set[Shape]) -> tuple[Shape, ...]:

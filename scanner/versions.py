@@ -2,7 +2,8 @@
 
 Pure. "No" is never said where "cannot tell" is the truth. FIN, RST and silence are a "no" to a version only when
 another hello of the same interview was answered (the control), and of the same look; in a shape that the version was
-offered in too; and not even then when the endpoint had stopped answering: when it was silent again and again, kept a
+offered in too; where no sentinel in the random of a lower version says that the server could do better (RFC 8446
+§4.1.3); and not even then when the endpoint had stopped answering: when it was silent again and again, kept a
 connection out, or turned away the full handshake too, which offers what it had just answered. An alert that another
 hello could have spared us is a "no" when no other hello did (`ladder.py`).
 """
@@ -20,6 +21,8 @@ from scanner.ladder import (
     Try,
     deciding,
     has_control,
+    hinted_versions,
+    is_doubtful,
 )
 from scanner.outcome import Stage, Verdict
 from scanner.question import Answer, Negotiate, OfferVersion
@@ -37,6 +40,7 @@ ENOUGH = 2  # of what may happen by chance
 _RETRIED = frozenset({"retry_used"})
 _CHOKED = {"illegal_parameter", "decode_error", "internal_error"}
 RATE_LIMIT_SILENCES = 3  # so many silent connections in a row to an endpoint that had answered are a rate limit
+_HINTED = {Version.TLS1_2, Version.TLS1_3}  # what a sentinel in a ServerHello may tell of (RFC 8446 §4.1.3)
 
 
 class Known(StrEnum):
@@ -86,10 +90,22 @@ def version_verdicts(
             seen = None if tries[version] else _seen_elsewhere(version, answers)
             flags = proof | seen.flags if seen else proof
             verdicts[version] = VersionVerdict(Known.YES, Evidence.IMPLIED, seen, flags=flags)
+    if any(verdicts[version].verdict is Known.NO for version in verdicts.keys() & _HINTED):
+        newest = verdicts.get(Version.TLS1_3)
+        for version in verdicts.keys() & hinted_versions(tries, newest=bool(newest and newest.verdict is Known.YES)):
+            verdicts[version] = _doubted(version, verdicts[version])
     if economical and (unasked := {version for version, made in tries.items() if not made}):
         for version in unasked & absent(answers):
             verdicts[version] = VersionVerdict(Known.NO, Evidence.IMPLIED)
     return verdicts, stopped
+
+
+def _doubted(version: Version, entry: VersionVerdict) -> VersionVerdict:
+    """A "no" to a version that the server could do, by what it says in a lower one."""
+    if entry.verdict is not Known.NO or entry.hello is None:
+        return entry
+    verdict = Known.UNKNOWN if is_doubtful(version, entry.hello) else Known.NO
+    return replace(entry, verdict=verdict, flags=entry.flags | {"inconsistent"})
 
 
 def _seen_elsewhere(version: Version, answers: list[Answer]) -> HelloAnswer | None:
@@ -321,7 +337,12 @@ def _gaps(answers: list[Answer]) -> Iterator[tuple[Version, Version]]:
     highest = max((version.code for version in proved_versions(answers)), default=0)
     for asked, hello in offers(answers):
         with_all_below = asked.version in _OFFERED_WITH_ALL_BELOW
-        if hello.evidence is Evidence.LOWER_VERSION and (answered := version_of_code(hello.version or 0)):
+        doubtful = is_doubtful(asked.version, hello) and highest < Version.TLS1_3.code
+        if (
+            hello.evidence is Evidence.LOWER_VERSION
+            and not doubtful
+            and (answered := version_of_code(hello.version or 0))
+        ):
             yield asked.version, answered
         elif hello.alert == PROTOCOL_VERSION and with_all_below and asked.version.code < highest:
             yield asked.version, Version.SSLV2

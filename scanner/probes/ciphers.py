@@ -33,11 +33,10 @@ from scanner.tls.exchange import HelloAnswer
 from scanner.tls.hello import SUITES, Shape, groups_of
 from scanner.tls.names import Version, cipher_id, cipher_name, sslv2_cipher_id, sslv2_cipher_name
 from scanner.tls.offer import Offer
-from scanner.tls.registry import CIPHERS
-from scanner.tls.strength import TLS13_SUITES, UNREGISTERED, is_forward_secret, sslv2_weaknesses, weaknesses
+from scanner.tls.strength import is_forward_secret, sslv2_weaknesses, weaknesses
+from scanner.tls.suites import suites_there_are, wants_user
 from scanner.tls.talk import Talk
 
-FALLBACK_SCSV = 0x5600
 # How long a list may be, and how long the next one is where a server does not answer that. Some refuse more than 128.
 # Without extensions nothing can pad a hello, and it has to stay under 256 bytes (RFC 7685 §1).
 LENGTHS: dict[Shape, tuple[int, ...]] = {Shape.NO_EXTENSIONS: (88, 32, 10), Shape.SMALL: (32, 10)}
@@ -226,32 +225,11 @@ def _in_lists(suites: Sequence[int], length: int, sure: int | None) -> list[list
 @cache
 def candidates(version: Version) -> tuple[int, ...]:
     """All suites that a server of this version may choose: the strong and the usual ones first."""
+    there_are = suites_there_are(version)
     if version is Version.TLS1_3:
-        return TLS13_SUITES
-    usual = (suite for suite in SUITES[version] if suite not in TLS13_SUITES)
-    return tuple(suite for suite in dict.fromkeys((*usual, *CIPHERS, *UNREGISTERED)) if _exists(suite, version))
-
-
-def _exists(suite: int, version: Version) -> bool:
-    name = cipher_name(suite) or UNREGISTERED.get(suite, "")
-    if suite in (0x0000, RENEGOTIATION_SCSV, FALLBACK_SCSV) or suite in TLS13_SUITES:
-        return False  # the first stands for "not yet" (RFC 5246 §A.5)
-    if any(word in name for word in ("_SRP_", "_ECCPWD_")):
-        return False
-    return version is Version.TLS1_2 or not _is_of_tls12_alone(suite, name)
-
-
-def _is_of_tls12_alone(suite: int, name: str) -> bool:
-    """AEAD, and digests of SHA-2 (RFC 5246 §A.5); but with pre-shared keys and CBC they go with older versions too
-    (RFC 5487 §3, 5489 §3.2, 6367 §3.3).
-    """
-    if "_PSK_" in name and "_ARIA_" not in name and ("_CBC_" in name or "_NULL_" in name):
-        return False
-    aead = any(word in name for word in ("_GCM_", "_CCM", "_CHACHA20_"))
-    return aead or name.endswith(("SHA256", "SHA384")) or suite in _RFC9189
-
-
-_RFC9189 = {0xC100, 0xC101, 0xC102}
+        return there_are
+    usual = (suite for suite in SUITES[version] if suite in there_are)
+    return tuple(suite for suite in dict.fromkeys((*usual, *there_are)) if not wants_user(suite))
 
 
 def without_forward_secrecy(result: Mapping[str, Any]) -> Iterator[str]:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from scanner.probes.probe import Known, Talked
 from scanner.tls.exchange import Evidence, HelloAnswer
-from scanner.tls.hello import Shape, groups_of, signatures_of, suites_of
+from scanner.tls.hello import Shape, extensions_for, groups_of, signatures_of, suites_of
 from scanner.tls.names import Version
 from scanner.tls.offer import Offer
 from scanner.tls.talk import SayHello, Talk
@@ -170,8 +170,11 @@ def usual_offer(known: Known, version: Version) -> Offer:
             return Offer(version, named=False)
         case Shape.RSA | Shape.ECDSA:
             return Offer(version, signatures=signatures_of(shape))
-        case Shape.FINITE_FIELD | Shape.OTHER_GROUPS if version is not Version.TLS1_3:
-            return Offer(version, groups=groups_of(version, shape))
+        case Shape.OTHER_SUITES | Shape.SHARED_SECRET:
+            suites, extra = suites_of(version, shape), extensions_for(version, shape)
+            return Offer(version, suites, groups_of(version, shape), extra=extra)
+        case Shape.OTHER_GROUPS:
+            return Offer(version, groups=groups_of(version, shape), signatures=signatures_of(shape), shares=())
         case Shape.ALPN:
             return Offer(version, alpn=_APPLICATIONS.get(known.service.protocol, (b"h2", b"http/1.1")))
         case _:

@@ -11,7 +11,8 @@ from scanner.dialogue import Script, Stop
 from scanner.tls.exchange import HelloAnswer, TlsExchange
 from scanner.tls.flight import ClientCertificate, chain_in
 from scanner.tls.hello import TLS1_3, Shape, client_hello, offered_suites
-from scanner.tls.names import Version, cipher_name
+from scanner.tls.names import Version
+from scanner.tls.suites import has_certificate
 from scanner.tls.wire import HandshakeType
 
 MAX_BYTES = 262_144
@@ -35,7 +36,7 @@ def shows_certificates(hello: HelloAnswer) -> bool:
     """Is this the ServerHello of a flight in plaintext, by a suite that comes with a certificate?"""
     if hello.version is None or hello.cipher is None or not Version.SSLV3.code <= hello.version < TLS1_3:
         return False
-    return "_anon_" not in (cipher_name(hello.cipher) or "")
+    return has_certificate(hello.cipher)
 
 
 def has_curve(hello: HelloAnswer) -> bool:

@@ -15,6 +15,7 @@ from enum import StrEnum
 from functools import cache
 
 from scanner.tls.names import Version, cipher_name
+from scanner.tls.suites import rests_on_certificate, suites_there_are, wants_user
 from scanner.tls.wire import ContentType, Extension, HandshakeType, extension, record, u8, u16, vector
 
 ENTROPY_BYTES = 96  # random, session id, key share
@@ -30,7 +31,9 @@ def _codes(text: str) -> tuple[int, ...]:
     return tuple(int(code, 16) for code in text.split())
 
 
-_TLS13_SUITES = _codes("1301 1302 1303 1304 1305 00c6 00c7 c0b4 c0b5 c103 c104 c105 c106")  # the last: RFC 9367
+_TLS13_SUITES = _codes(
+    "1301 1302 1303 1304 1305 1306 1307 00c6 00c7 c0b4 c0b5 c103 c104 c105 c106"
+)  # the last: RFC 9367
 # Strongest first, so that a server that follows the client's order shows its best. The last lines are what only
 # broken servers still choose; without them such a server would look as if it did not speak the version at all.
 _AEAD_SUITES = _codes("c02b c02f c02c c030 cca9 cca8 c0ac c0ad 009e 009f ccaa 00a2 00a3 009c 009d c09c c09d")
@@ -49,10 +52,15 @@ _RENEGOTIATION_SCSV = (0x00FF,)  # RFC 5746 §3.3; some servers want to see it
 # For a server below TLS 1.3 that would have nothing in common with its hello: what is the only choice of some.
 _LAST_RESORT_SUITES = _codes("000a c012 0016 0005 0004") + _GOST_SUITES
 
-# That of SSLv3 has elliptic curves too, for OpenSSL up to 1.0.2 took them there, without any extension. So an alert 40
-# to it is the end of the matter: there is no other set of suites to ask with.
+# That of SSLv3 has elliptic curves too, for OpenSSL up to 1.0.2 took them there, without any extension, as it took
+# pre-shared keys and Kerberos. So an alert 40 to it is the end of the matter: there is no other set to ask with.
+_LAST_OF_SSLV3 = _codes(
+    "0030 0031 0036 0037 0010 000d 0017 0019 001a c016 c017 "  # static DH, anonymous
+    "008c 008d 008b 008a 0090 0091 008f 008e 0094 0095 0093 0092 "  # pre-shared keys
+    "001f 001e 0020 0021 0023 0022 0024 0025"  # Kerberos
+)
 SUITES: dict[Version, tuple[int, ...]] = {
-    Version.SSLV3: _OLD_SUITES + _RENEGOTIATION_SCSV,
+    Version.SSLV3: _OLD_SUITES + _LAST_OF_SSLV3 + _RENEGOTIATION_SCSV,
     Version.TLS1_0: _OLD_SUITES + _OLD_GOST_SUITES + _RENEGOTIATION_SCSV,
     Version.TLS1_1: _OLD_SUITES + _OLD_GOST_SUITES + _RENEGOTIATION_SCSV,
     Version.TLS1_2: _AEAD_SUITES + _SHA2_SUITES + _OLD_SUITES + _GOST_SUITES + _RENEGOTIATION_SCSV,
@@ -100,8 +108,9 @@ class Shape(StrEnum):
     NO_GREASE = "no_grease"  # TLS 1.3
     RSA = "rsa"  # server certificates with such a key alone; below TLS 1.2, key exchange with it as well
     ECDSA = "ecdsa"
-    FINITE_FIELD = "finite_field"  # key exchange in such groups alone, and up to TLS 1.2 in whichever the server has
-    OTHER_GROUPS = "other_groups"  # TLS 1.3: those that the plain hello has not, hybrid ones first
+    OTHER_SUITES = "other_suites"  # up to TLS 1.2: those that the plain hello has not, and a few others (`suites_of`)
+    SHARED_SECRET = "shared_secret"  # up to TLS 1.2: of those, the ones with pre-shared keys, SRP, Kerberos or nothing
+    OTHER_GROUPS = "other_groups"  # TLS 1.3: those that the plain hello has not, hybrid ones first; and signatures
     ALPN = "alpn"  # with the name of the protocol that is spoken inside
 
 
@@ -114,14 +123,30 @@ _SMALL_SUITES: dict[Version, tuple[int, ...]] = {
     Version.TLS1_3: _codes("1301 1302 1303 c02f c02b 009e 009c c013 002f 000a"),  # and some for a server below it
 }
 _OTHER_GROUPS = _codes("11ec 11eb 11ed 0200 0201 0202 001f 0020 0021 0022 0023 0024 0025 0026 0027 0028 0029")
-_FINITE_GROUPS = _codes("0100 0101 0102 0103 0104")
+_FINITE_GROUPS = frozenset(_codes("0100 0101 0102 0103 0104"))
 _SMALL_GROUPS = _codes("001d 0017 0018")
 _SMALL_SIGNATURES = _codes("0403 0804 0401 0503 0805 0806 0201")
-_OF_KEY = {Shape.RSA: ("_RSA_WITH",), Shape.ECDSA: ("_ECDSA_WITH",), Shape.FINITE_FIELD: ("TLS_DH_", "TLS_DHE_")}
+_OF_KEY = {Shape.RSA: ("_RSA_WITH",), Shape.ECDSA: ("_ECDSA_WITH",)}
 _KEY_TRANSPORT = ("TLS_RSA_",)
+_IN_FINITE_FIELDS = ("TLS_DH_", "TLS_DHE_")
+# No server is known that has them, and more than 128 in a hello are too many for some: EXPORT with Kerberos, and new
+# ciphers for certificates with a static key of Diffie-Hellman, or with one of DSA.
+_LEFT_OUT = ("_KRB5_EXPORT_",)
+_LEFT_OUT_OF_TLS12 = tuple(
+    f"TLS_{kind}_WITH_{cipher}_"
+    for kind in ("DH_DSS", "DH_RSA", "DHE_DSS", "ECDH_ECDSA", "ECDH_RSA")
+    for cipher in ("ARIA", "CAMELLIA")
+)
+# RFC 5054 §2.8.1, RFC 8492 §4.2: a name in plaintext, behind its length. Nobody is called so; it is no login, for
+# nothing is said in it that needs a password, but without it a server may not choose such a suite.
+_USER = vector(b"tlsweep", 1)
+_USER_EXTENSIONS = ((int(Extension.SRP), _USER), (int(Extension.PWD_CLEAR), _USER))
 _SIGNATURES_OF_KEY = {
     Shape.RSA: _codes("0804 0805 0806 0809 080a 080b 0401 0501 0601 0301 0201"),
     Shape.ECDSA: _codes("0403 0503 0603 0303 0203"),
+    # ML-DSA, SM2 (RFC 8998), GOST (RFC 9367), curves of Brainpool (RFC 8734): what a server may have no other than.
+    Shape.OTHER_GROUPS: _SIGNATURE_ALGORITHMS
+    + _codes("0904 0905 0906 0708 0709 070a 070b 070c 070d 070e 070f 081a 081b 081c"),
 }
 
 
@@ -139,7 +164,7 @@ class _Template:
 def _template(version: Version, shape: Shape) -> _Template:
     suites, tls13 = suites_of(version, shape), version is Version.TLS1_3
     greased = tls13 and shape in (Shape.PLAIN, Shape.NO_NAME, Shape.ALPN)
-    key = tls13 and shape not in (Shape.FINITE_FIELD, Shape.OTHER_GROUPS)
+    key = tls13 and shape is not Shape.OTHER_GROUPS
     extensions = None
     if version is not Version.SSLV3 and shape is not Shape.NO_EXTENSIONS:
         extensions = _extensions_of(version, shape, greased=greased, key=key)
@@ -161,12 +186,35 @@ def suites_of(version: Version, shape: Shape) -> tuple[int, ...]:
     if shape is Shape.NO_EXTENSIONS:  # nothing could pad it, so it has to stay under 256 bytes
         return tuple(code for code in SUITES[version] if code not in _GOST_SUITES)
     kinds = _OF_KEY.get(shape)
-    if kinds is None or version is Version.TLS1_3:
+    if version in (Version.SSLV3, Version.TLS1_3):
+        return SUITES[version]
+    if shape in (Shape.OTHER_SUITES, Shape.SHARED_SECRET):
+        return _beside_plain(version, shape) + _RENEGOTIATION_SCSV
+    if kinds is None:
         return SUITES[version]
     if shape is Shape.RSA and version is not Version.TLS1_2:
         # Its signatures are MD5 with SHA-1, or SHA-1, and a server that makes none of these may still do without.
         kinds = _KEY_TRANSPORT
     return (*(code for code in SUITES[version] if _is_of(code, kinds)), *_RENEGOTIATION_SCSV)
+
+
+@cache
+def _beside_plain(version: Version, shape: Shape) -> tuple[int, ...]:
+    """The suites that the plain hello has not.
+
+    In TLS 1.2 they are too many for one hello: those that rest on no certificate alone have their own. The others have
+    with them what takes another list of groups (`groups_of`). Below, there is room for all, and for those that need no
+    signature.
+    """
+    others = [suite for suite in suites_there_are(version) if suite not in SUITES[version]]
+    others = [suite for suite in others if not _is_of(suite, _LEFT_OUT)]
+    others.sort(key=wants_user)  # last, for a server may say who it is to somebody else first
+    if shape is Shape.SHARED_SECRET:
+        return tuple(suite for suite in others if not rests_on_certificate(suite))
+    if version is not Version.TLS1_2:
+        return (*(suite for suite in SUITES[version] if _is_of(suite, _KEY_TRANSPORT)), *others)
+    certified = [suite for suite in others if rests_on_certificate(suite) and not _is_of(suite, _LEFT_OUT_OF_TLS12)]
+    return (*(suite for suite in SUITES[version] if _is_of(suite, _IN_FINITE_FIELDS)), *certified)
 
 
 def _is_of(suite: int, kinds: tuple[str, ...]) -> bool:
@@ -179,13 +227,18 @@ def groups_of(version: Version, shape: Shape) -> tuple[int, ...]:
     match shape:
         case Shape.SMALL:
             return _SMALL_GROUPS
-        case Shape.FINITE_FIELD:
-            # Up to TLS 1.2, a server with a group of its own may not use it where others are listed (RFC 7919 §4).
-            return _FINITE_GROUPS if version is Version.TLS1_3 else _SMALL_GROUPS
+        case Shape.OTHER_SUITES if version is Version.TLS1_2:
+            # A server with a finite field of its own may not use it where others are listed (RFC 7919 §4).
+            return tuple(group for group in _TLS13_GROUPS + _OLD_GROUPS if group not in _FINITE_GROUPS)
         case Shape.OTHER_GROUPS:
             return _OTHER_GROUPS
         case _:
             return _TLS13_GROUPS if version is Version.TLS1_3 else _TLS13_GROUPS + _OLD_GROUPS
+
+
+def extensions_for(version: Version, shape: Shape) -> tuple[tuple[int, bytes], ...]:
+    """What the suites of such a hello need besides: (number, body)."""
+    return _USER_EXTENSIONS if any(map(wants_user, suites_of(version, shape))) else ()
 
 
 def signatures_of(shape: Shape) -> tuple[int, ...]:
@@ -200,6 +253,7 @@ def _extensions_of(version: Version, shape: Shape, *, greased: bool, key: bool) 
         data += extension(Extension.EC_POINT_FORMATS, b"\x01\x00")
     else:
         data = _common_extensions((_GREASE, *groups) if greased else groups)
+    data += b"".join(extension(kind, body) for kind, body in extensions_for(version, shape))
     if version is Version.TLS1_2 and shape is Shape.PLAIN:  # in TLS 1.3 they would come encrypted
         data += extension(Extension.SIGNED_CERTIFICATE_TIMESTAMP, b"")
     if version in (Version.TLS1_2, Version.TLS1_3):

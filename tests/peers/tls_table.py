@@ -40,13 +40,13 @@ from tests.scanner.tls.wire import (
 
 ALERT, APPLICATION_DATA = 21, 23
 CERTIFICATE, SERVER_KEY_EXCHANGE, CERTIFICATE_REQUEST, SERVER_HELLO_DONE = 11, 12, 13, 14
-SERVER_NAME, GROUPS, SIGNATURES, ALPN, PADDING, ENCRYPT_THEN_MAC = 0, 10, 13, 16, 21, 22
+SERVER_NAME, GROUPS, SRP, SIGNATURES, ALPN, PADDING, ENCRYPT_THEN_MAC, PWD_CLEAR = 0, 10, 12, 13, 16, 21, 22, 30
 VERSIONS, COOKIE, PSK_MODES, KEY_SHARE, RENEGOTIATION_INFO = 43, 44, 45, 51, 0xFF01
 RENEGOTIATION_SCSV, FALLBACK_SCSV = 0x00FF, 0x5600
 HELLO_REQUEST = bytes(4)
 
 SSL2, SSL3, TLS10, TLS11, TLS12, TLS13 = Version
-X25519, P256, P384, X25519MLKEM768 = 0x001D, 0x0017, 0x0018, 0x11EC
+X25519, P256, P384, SM2_CURVE, X25519MLKEM768 = 0x001D, 0x0017, 0x0018, 0x0029, 0x11EC
 GREASE = frozenset(0x0A0A + 0x1010 * number for number in range(16))
 
 
@@ -63,6 +63,7 @@ RSA_CBC = codes("c014 c013 0039 0033 0035 002f")
 RSA_OLD = codes("0005 0004 000a")  # RC4 and 3DES: all that IIS 6 has
 DHE_RSA = codes("009f 009e 0039 0033")
 GOST = codes("ff85 0081")
+SM = codes("00c6 00c7")
 
 
 class Key(Enum):
@@ -71,6 +72,8 @@ class Key(Enum):
     RSA = codes("0804 0805 0806 0401 0501 0601 0201")
     ECDSA = codes("0403 0503 0603 0203")
     GOST = codes("0840 0841 eeee efef eded")
+    SM2 = codes("0708")  # RFC 8998 §3.2.3
+    ML_DSA = codes("0904 0905 0906")
 
 
 class End(Enum):
@@ -241,11 +244,12 @@ def needs_signature(code: int, says: Says) -> Quirk:
 
 
 def signs_nothing_below_tls12(says: Says) -> Quirk:
-    """Up to TLS 1.1 it can only do without a signature: with key transport."""
+    """Up to TLS 1.1 it can only do without a signature: with key transport. It finds out once it has chosen."""
 
     def stumbles(offer: Offer) -> bool:
-        names = (cipher_name(code) or "" for code in offer.hello.suites if code != RENEGOTIATION_SCSV)
-        return max(offer.versions) < TLS12.code and not all(name.startswith("TLS_RSA_") for name in names)
+        names = (cipher_name(code) or "" for code in offer.hello.suites)
+        signed = ("TLS_ECDHE_RSA_", "TLS_ECDHE_ECDSA_", "TLS_DHE_RSA_")
+        return max(offer.versions) < TLS12.code and any(name.startswith(signed) for name in names)
 
     return Quirk(stumbles, says, late=True)
 
@@ -273,6 +277,8 @@ class Table:
     )  # before `below`; SSLv3 has no alert 70
     quirks: tuple[Quirk, ...] = ()
     sentinels: bool = True  # RFC 8446 §4.1.3
+    sentinel_of: Version | None = None  # as if this were its highest version, though it has it for others alone
+    knows_user: bool = True  # of SRP; else it says so (RFC 5054 §2.5.1.3)
     asks_for_certificate: bool = False
     hands_over: bool = True
 
@@ -292,6 +298,17 @@ class Table:
     def versions(self) -> list[Version]:
         """Those of TLS, oldest first."""
         return [version for version in Version if version in self.suites and version is not SSL2]
+
+
+# Who may be told nothing without a user's name, and by which extension it comes (RFC 5054 §2.5.1, RFC 8492 §4.2).
+_USERS = {"_SRP_": SRP, "_ECCPWD_": PWD_CLEAR}
+UNKNOWN_PSK_IDENTITY = 115
+
+
+def _has_no_certificate(name: str) -> bool:
+    if "_RSA_PSK_" in name:
+        return False
+    return any(word in name for word in ("_anon_", "_KRB5_", "_ECCPWD_", "_PSK_", "_SRP_SHA_WITH_"))
 
 
 class Refused(Exception):  # noqa: N818
@@ -390,10 +407,16 @@ class TableServer:
         usable = [code for code in ours if code in offer.hello.suites and self._is_usable(offer, version, code)]
         if not usable:
             raise Refused(self.table.nothing)
-        return usable[0] if self.table.own_order else next(code for code in offer.hello.suites if code in usable)
+        chosen = usable[0] if self.table.own_order else next(code for code in offer.hello.suites if code in usable)
+        users = {word: kind for word, kind in _USERS.items() if word in (cipher_name(chosen) or "")}
+        if any(kind not in offer.extensions for kind in users.values()) or (users and not self.table.knows_user):
+            raise Refused(UNKNOWN_PSK_IDENTITY)
+        return chosen
 
     def _is_usable(self, offer: Offer, version: Version, code: int) -> bool:
         name = cipher_name(code) or ""
+        if _has_no_certificate(name):
+            return True
         key = Key.ECDSA if "_ECDSA_" in name else Key.GOST if "GOST" in (name or "GOST") else Key.RSA
         keys = self.table.keys if version is TLS13 else [each for each in self.table.keys if each is key]
         if version.code >= TLS12.code:
@@ -453,8 +476,9 @@ class TableServer:
         listed += self.table.extra_extensions
         without = hello.extensions is None
         messages = [_server_hello(version.code, self._random(version), b"s" * 32, suite, b"" if without else listed)]
-        chain = b"".join(len(der).to_bytes(3, "big") + der for der in _chain(self.table.keys[0]))
-        messages.append(message(CERTIFICATE, len(chain).to_bytes(3, "big") + chain))
+        if not _has_no_certificate(cipher_name(suite) or ""):
+            chain = b"".join(len(der).to_bytes(3, "big") + der for der in _chain(self.table.keys[0]))
+            messages.append(message(CERTIFICATE, len(chain).to_bytes(3, "big") + chain))
         messages += self._key_exchange(offer, suite)
         if self.table.asks_for_certificate:
             signatures = u16(4) + u16(0x0401) + u16(0x0403) if version is TLS12 else b""
@@ -462,7 +486,7 @@ class TableServer:
         return [*messages, message(SERVER_HELLO_DONE, b"")]
 
     def _random(self, version: Version) -> bytes:
-        highest = self.table.versions[-1]
+        highest = self.table.sentinel_of or self.table.versions[-1]
         if not self.table.sentinels or highest.code < TLS12.code or version is highest:
             return b"r" * 32
         return b"r" * 24 + b"DOWNGRD" + (b"\x01" if version is TLS12 else b"\x00")

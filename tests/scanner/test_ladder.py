@@ -31,7 +31,8 @@ PLAIN, SMALL, BARE, NAMELESS, NO_GREASE = (
     Shape.NO_NAME,
     Shape.NO_GREASE,
 )
-RSA, ECDSA, FINITE, OTHER, ALPN = Shape.RSA, Shape.ECDSA, Shape.FINITE_FIELD, Shape.OTHER_GROUPS, Shape.ALPN
+RSA, ECDSA, OTHER, ALPN = Shape.RSA, Shape.ECDSA, Shape.OTHER_GROUPS, Shape.ALPN
+SUITES, SECRET = Shape.OTHER_SUITES, Shape.SHARED_SECRET
 ENDS = [CLOSED, RESET, TIMEOUT]
 Tries = dict[Version, list[Try]]
 
@@ -92,7 +93,7 @@ def test_an_end_beside_a_handshake() -> None:
                 tries[version].append(Try(shape, ended))
             assert [each.shape for each in tries[version][1:]] == shapes
     # Of an alert it says no more than another hello that was answered.
-    assert rungs({TLS12: [Try(PLAIN, alert(40))]}, named=True, shaken=True) == {TLS12: FINITE}
+    assert rungs({TLS12: [Try(PLAIN, alert(40))]}, named=True, shaken=True) == {TLS12: SUITES}
 
 
 def test_an_end_of_tls13_beside_the_same_of_tls12() -> None:
@@ -120,13 +121,13 @@ def test_alone(came: HelloAnswer) -> None:
 
 @pytest.mark.parametrize("number", [40, 71])
 def test_nothing_in_common_alone(number: int) -> None:
-    """The name first, then each kind of key and group by itself."""
+    """The name first, then what suites and groups there are besides, then a kind of key by itself."""
     tries = {version: [Try(PLAIN, alert(number))] for version in Version}
     assert climb(tries, lambda *_: alert(number)) == [
-        *("1.2:no_name", "1.2:finite_field", "1.2:ecdsa"),
-        *("1.3:other_groups", "1.0:rsa"),
+        *("1.2:no_name", "1.2:other_suites", "1.2:shared_secret"),
+        *("1.3:other_groups", "1.0:other_suites"),
     ]
-    assert climbed(TLS12, alert(number), named=False) == [FINITE, ECDSA, RSA]
+    assert climbed(TLS12, alert(number), named=False) == [SUITES, SECRET, ECDSA]
     assert climbed(TLS13, alert(number)) == [NAMELESS, OTHER, ECDSA]
 
 
@@ -139,8 +140,9 @@ def test_a_firm_no_stands_for_nobody() -> None:
 @pytest.mark.parametrize(
     ("number", "version", "shapes"),
     [
-        (40, TLS12, [FINITE]),
-        (71, TLS10, [RSA]),
+        (40, TLS12, [SUITES, SECRET]),
+        (71, TLS10, [SUITES]),
+        (40, TLS11, [SUITES]),
         (40, TLS13, [OTHER, NO_GREASE]),
         (40, SSL3, []),  # it is offered all that there is
         (47, TLS12, [SMALL]),
@@ -303,7 +305,7 @@ STUMBLES: dict[str, tuple[Tries, set[Flag], set[Flag]]] = {  # with a name, and 
     "missing_extension, and it was the group": (after(TLS13, alert(109), other_groups=yes(TLS13)), set(), set()),
     "missing_extension before TLS 1.3": (plain(tls12=alert(109)), set(), set()),
     "groups and suites are no flag": (
-        after(TLS12, alert(40), finite_field=yes(TLS12)) | after(TLS13, alert(40), other_groups=yes(TLS13)),
+        after(TLS12, alert(40), other_suites=yes(TLS12)) | after(TLS13, alert(40), other_groups=yes(TLS13)),
         set(),
         set(),
     ),

@@ -341,20 +341,22 @@ async def test_who_answers_plainly(autojump_clock: object, service: str, case: C
 LADDER = {
     # 40 and 71: nothing in common
     "old Java: 40 below its lowest version": Case(
-        Table(MODERN, below=40, to_sslv2=40), "no 40 | no 40 | no 40+ | no 40+ | yes | yes", "1.0:rsa 1.1:rsa"
+        Table(MODERN, below=40, to_sslv2=40),
+        "no 40 | no 40 | no 40+ | no 40+ | yes | yes",
+        "1.0:other_suites 1.1:other_suites",
     ),
     "insufficient_security": Case(
-        Table(MODERN, below=71), "no 70 | no 40 | no 71+ | no 71+ | yes | yes", "1.0:rsa 1.1:rsa"
+        Table(MODERN, below=71), "no 70 | no 40 | no 71+ | no 71+ | yes | yes", "1.0:other_suites 1.1:other_suites"
     ),
     "GnuTLS with TLS 1.3 alone": Case(
         Table({TLS13: TLS13_SUITES}, refusals={SSL3: 70, TLS12: 40}),
         "no 70 | no 70 | no 70 | no 70 | no 40+ | yes",
-        "1.2:finite_field",
+        "1.2:other_suites 1.2:shared_secret",
     ),
     "vsftpd: one suite": Case(
         Table({**dict.fromkeys((TLS10, TLS11, TLS12), codes("c030")), TLS13: TLS13_SUITES}, groups=(P256,)),
         FOUND + "no 40+ | no 40+ | yes | yes hrr",
-        "1.0:rsa 1.1:rsa",
+        "1.0:other_suites 1.1:other_suites",
     ),
     "OpenSSL at security level 2": Case(
         Table(TLS, quirks=(Quirk(lambda offer: max(offer.versions) < TLS12.code, 80, late=True),)),
@@ -368,8 +370,8 @@ LADDER = {
     ),
     "a DH group of its own (RFC 7919)": Case(
         Table({TLS12: DHE_RSA, TLS13: TLS13_SUITES}, own_group=False),
-        NONE_OLD + "yes @finite_field+ | yes",
-        "1.2:finite_field",
+        NONE_OLD + "yes @other_suites+ | yes",
+        "1.2:other_suites",
     ),
     "hybrid groups alone": Case(
         Table({TLS12: DHE_RSA, TLS13: TLS13_SUITES}, groups=(X25519MLKEM768,)),
@@ -404,7 +406,7 @@ STUMBLES = {
     "hybrid groups alone, and no TLS 1.2 without elliptic curves": Case(
         Table({TLS12: codes("c030"), TLS13: TLS13_SUITES}, groups=(X25519MLKEM768,)),
         NONE_OLD + "no 40+ | yes hrr @other_groups+",
-        "1.2:finite_field 1.3:other_groups",  # for a full handshake could be made
+        "1.2:other_suites 1.3:other_groups 1.2:shared_secret",  # for a full handshake could be made
     ),
     # Length (F5 and others that never read more than 255 bytes), and the number of suites
     "255 bytes at most, else silence": Case(
@@ -528,7 +530,7 @@ STUMBLES = {
     "nothing above TLS 1.0, else 40": Case(
         Table({TLS10: RSA_CBC}, above=40),
         FOUND + "yes | no 40+ | no 40+ | no 40+",
-        "1.1:rsa 1.2:finite_field 1.3:other_groups 1.3:no_grease handshake",
+        "1.1:other_suites 1.2:other_suites 1.3:other_groups 1.2:shared_secret 1.3:no_grease handshake",
         handshake="TLSv1.0",
     ),
     "nothing above SSLv3, else FIN": Case(
@@ -622,13 +624,13 @@ NAMES = {
         Case(
             Table(MODERN),
             NONE_OLD + "? 40+ | ? 40+",
-            "1.2:no_name 1.2:finite_field 1.2:ecdsa 1.3:other_groups",
+            "1.2:no_name 1.2:other_suites 1.2:shared_secret 1.3:other_groups",
             handshake=None,
         ),
         Case(
             Table(MODERN),
             NONE_OLD + "? 40+ | ? 40+",
-            "1.2:finite_field 1.2:ecdsa 1.2:rsa 1.3:other_groups",
+            "1.2:other_suites 1.2:shared_secret 1.2:ecdsa 1.3:other_groups",
             handshake=None,
         ),
     ),
@@ -697,7 +699,7 @@ REFUSERS = {
     "40 to all": (
         Table({}, below=40, to_sslv2=40),
         "? 40 | no 40 | ? 40+ | ? 40 | ? 40+ | ? 40+",
-        "1.2:no_name 1.2:finite_field 1.2:ecdsa 1.3:other_groups 1.0:rsa",
+        "1.2:no_name 1.2:other_suites 1.2:shared_secret 1.3:other_groups 1.0:other_suites",
     ),
     "47 to all": (
         Table({}, below=47, to_sslv2=47),
@@ -787,7 +789,7 @@ async def test_who_turns_away_later(autojump_clock: object, how: End) -> None:
     found = await see(Table(TLS), Table({}, **ends(how)))
     assert found.verdicts.count("?") == 5
     assert found.conclusion.flags == {Flag.THROTTLED}
-    assert found.besides == "1.3:no_grease 1.3:small handshake"
+    assert found.besides == "1.3:no_grease 1.3:small 1.3:other_groups handshake"  # for its first answer had a sentinel
 
 
 async def test_silence_again_and_again(autojump_clock: object) -> None:
@@ -1083,7 +1085,7 @@ def test_a_table_answers_as_openssl_does(
         return
     if shape is Shape.NO_EXTENSIONS and keys == (Key.ECDSA,):
         return  # OpenSSL makes no ECDSA signature for who lists no algorithm; a table would
-    cbc, aead = codes("c014 c013 c00a 0035 002f"), codes("c030 c02f c02c 009d 009c")  # it has no group for DHE
+    cbc, aead = codes("c014 c013 c00a 0035 002f"), codes("c030 c02f c02c c061 c0af 009d 009c")  # no group for DHE
     suites = {TLS10: cbc, TLS11: cbc, TLS12: aead + cbc, TLS13: TLS13_SUITES}
     whole = {each: suites[each] for each in suites if lowest.code <= each.code <= highest.code}
     groups = (0x001D, 0x0017, 0x0019, 0x0018, 0x001E, *range(0x0100, 0x0105))
