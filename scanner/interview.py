@@ -48,6 +48,7 @@ from scanner.tls.names import Version
 from scanner.versions import (
     ENOUGH,
     RATE_LIMIT_SILENCES,
+    completed,
     fell_silent,
     is_control,
     is_silent,
@@ -302,6 +303,7 @@ class Interview:
             hellos={version: hello for version, (_, hello) in had.items()},
             handshake=done.handshake if done and done.handshake and done.handshake.failure is None else None,
             shapes={version: shape for version, (shape, _) in had.items()},
+            short=completed(self.answers) and not took_large_hello(self.answers),
         )
 
     def talked(self, probe: str) -> list[Talked]:

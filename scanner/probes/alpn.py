@@ -7,22 +7,24 @@ the ServerHello; TLS 1.3 encrypts it (RFC 8446 §4.3.1), so where nothing older 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from scanner.probes.probe import Known, Probe, Talked
+from scanner.probes.sweep import usual_manner, usual_offer
 from scanner.tls.exchange import HelloAnswer
 from scanner.tls.handshake import Handshake
+from scanner.tls.hello import Shape
 from scanner.tls.names import Version, alert_name
-from scanner.tls.offer import Offer
 from scanner.tls.shake import ShakeHands
-from scanner.tls.talk import SayHello, Talk
+from scanner.tls.talk import USUAL, SayHello, Talk
 from scanner.tls.wire import Extension
 from scanner.wire_text import printable
 from targets.services import Protocol, Service
 
 MOST_NAMES = 8  # whoever takes so many may take anything
+MOST_OF_SMALL = 3  # names in a hello of less than 256 bytes, where only such a one was answered
 GREASE = b"\x0a\x0a"  # reserved, so that nobody has it (RFC 8701 §2)
 _REFUSAL = "no_application_protocol"  # RFC 7301 §3.2: alert 120
 
@@ -77,12 +79,13 @@ class Alpn(Probe):
     def ask(self, known: Known, talked: Sequence[Talked]) -> list[Talk]:
         """One hello at a time."""
         version = _version(known)
-        offer = _progress(known.service, talked).next
-        return [_talk(version, offer)] if version and offer else []
+        offer = _progress(_names_of(known, version), talked).next if version else ()
+        return [_talk(known, version, offer)] if version and offer else []
 
     def result(self, known: Known, talked: Sequence[Talked]) -> dict[str, Any]:
         """`protocols` in the order of the choices; null where nothing was told, as `order` and `no_match` are."""
-        version, so_far = _version(known), _progress(known.service, talked)
+        version = _version(known)
+        so_far = _progress(_names_of(known, version), talked)
         return {
             **({"complete": False} if version and so_far.no_match is None else {}),
             "version": version,
@@ -93,14 +96,18 @@ class Alpn(Probe):
 
 
 def _version(known: Known) -> Version | None:
-    """The newest below TLS 1.3 that has extensions, else TLS 1.3."""
-    of_tls = [version for version in known.versions if version.code >= Version.TLS1_0.code]
+    """The newest below TLS 1.3 that has extensions, and puts up with them, else TLS 1.3."""
+    bare = {version for version in known.versions if known.shape_of(version) is Shape.NO_EXTENSIONS}
+    of_tls = [version for version in known.versions if version.code >= Version.TLS1_0.code and version not in bare]
     in_plaintext = [version for version in of_tls if version is not Version.TLS1_3]
     return (in_plaintext or of_tls or [None])[-1]
 
 
-def _talk(version: Version, names: tuple[bytes, ...]) -> Talk:
-    return ShakeHands(names) if version is Version.TLS1_3 else SayHello(Offer(version, alpn=names))
+def _talk(known: Known, version: Version, names: tuple[bytes, ...]) -> Talk:
+    if version is Version.TLS1_3:
+        manner = usual_manner(known, version)
+        return ShakeHands(names, replace(manner, alpn=()) if manner else USUAL)
+    return SayHello(replace(usual_offer(known, version), alpn=names))
 
 
 def _offered(talk: Talk) -> tuple[bytes, ...]:
@@ -120,7 +127,13 @@ def names_for(service: Service) -> tuple[bytes, ...]:
     return (*own, *others, *_FURTHER)
 
 
-def _progress(service: Service, talked: Sequence[Talked]) -> _Progress:
+def _names_of(known: Known, version: Version | None) -> tuple[bytes, ...]:
+    """Those that fit into the hello by which the version is known."""
+    names = names_for(known.service)
+    return names[:MOST_OF_SMALL] if version and known.shape_of(version) is Shape.SMALL else names
+
+
+def _progress(every: tuple[bytes, ...], talked: Sequence[Talked]) -> _Progress:
     names: tuple[bytes, ...] = ()
     for number, each in enumerate(talked):
         choice = _choice(each)
@@ -129,7 +142,7 @@ def _progress(service: Service, talked: Sequence[Talked]) -> _Progress:
         if isinstance(choice, NoMatch):
             return _with_order(names, choice, talked[number + 1 :])
         names += (choice,)
-    rest = tuple(name for name in names_for(service) if name not in names) if len(names) < MOST_NAMES else ()
+    rest = tuple(name for name in every if name not in names) if len(names) < MOST_NAMES else ()
     return _Progress(names, begun=bool(talked), next=(*rest, GREASE))
 
 

@@ -5,8 +5,9 @@ Servers put up with a list of a hundred, and not with one of three hundred, so t
 rest some others. These are mostly refused, with a connection each; the best of one that is not stands in the first list
 from then on, so that the server's order is that of all.
 
-Nothing needs a key. So SRP (RFC 5054) and ECCPWD (RFC 8492) are left out: a server cannot choose these without a user's
-name in the hello. Those with pre-shared keys and Kerberos it can. SSLv2 tells all that it has at once, and no order.
+Nothing needs a key. SRP (RFC 5054) and ECCPWD (RFC 8492) are left out, for a server cannot choose these where the hello
+names no user; but not where only a hello that does was answered. Those with pre-shared keys and Kerberos it can. SSLv2
+tells all that it has at once, and no order.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -124,6 +125,9 @@ class _Suites:
         if version is Version.TLS1_3 and self.usual.groups is None:
             groups = groups_of(version, Shape.PLAIN) + groups_of(version, Shape.OTHER_GROUPS)
             self.usual = replace(self.usual, groups=groups)
+        self.candidates = candidates(version)
+        if self.usual.extra:  # which names a user
+            self.candidates += tuple(filter(wants_user, suites_there_are(version)))
         self.control: Wish | None = None
         self.told: dict[tuple[int, ...], HelloAnswer] = {}  # what was offered to see whether it is answered at all
 
@@ -152,7 +156,7 @@ class _Suites:
     def _lists(self) -> Script[list[list[int]]]:
         """The lists, as long as the server takes them; the first was answered."""
         for length in self.lengths:
-            lists = _in_lists(candidates(self.version), length, self.sure)
+            lists = _in_lists(self.candidates, length, self.sure)
             hello = yield partial(self._offer, lists[0])
             if hello.is_hello:
                 self.told = {tuple(lists[0]): hello}

@@ -5,11 +5,12 @@ null: one connection, and none where TLS 1.3 is all that is spoken.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from scanner.probes.probe import Known, Probe, Talked
+from scanner.probes.sweep import usual_offer
 from scanner.tls.exchange import HelloAnswer
-from scanner.tls.offer import Offer
 from scanner.tls.talk import SayHello, Talk
 
 NULL, DEFLATE = 0, 1
@@ -26,9 +27,11 @@ class Compression(Probe):
     )
 
     def ask(self, known: Known, talked: Sequence[Talked]) -> list[Talk]:
-        """One hello, of the newest version that may have compression."""
+        """One hello, of the newest version that may have compression, as it was answered before."""
         version = known.newest_before_tls13
-        return [SayHello(Offer(version, compression=bytes((DEFLATE, NULL))))] if version and not talked else []
+        if version is None or talked:
+            return []
+        return [SayHello(replace(usual_offer(known, version), compression=bytes((DEFLATE, NULL))))]
 
     def result(self, known: Known, talked: Sequence[Talked]) -> dict[str, Any]:
         """`verdict`, and the `method` that the server chose."""

@@ -7,13 +7,13 @@ nothing to fall back to.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from scanner.probes.probe import Known, Probe, Talked
+from scanner.probes.sweep import usual_offer
 from scanner.tls.exchange import Evidence, HelloAnswer
-from scanner.tls.hello import Shape, suites_of
 from scanner.tls.names import Version, alert_name
-from scanner.tls.offer import Offer
 from scanner.tls.talk import SayHello, Talk
 
 FALLBACK_SCSV = 0x5600
@@ -32,11 +32,12 @@ class FallbackScsv(Probe):
     )
 
     def ask(self, known: Known, talked: Sequence[Talked]) -> list[Talk]:
-        """The plain hello of that version, and the value behind its suites."""
+        """The hello by which that version is known, and the value behind its suites."""
         version = _version(known)
         if version is None or talked:
             return []
-        return [SayHello(Offer(version, suites=(*suites_of(version, Shape.PLAIN), FALLBACK_SCSV)))]
+        offer = usual_offer(known, version)
+        return [SayHello(replace(offer, suites=(*offer.all_suites, FALLBACK_SCSV)))]
 
     def result(self, known: Known, talked: Sequence[Talked]) -> dict[str, Any]:
         """The `verdict`, and what the server could be talked down from and to."""

@@ -25,7 +25,7 @@ from scanner.probes.sweep import (
     usual_offer,
 )
 from scanner.tls.exchange import HelloAnswer
-from scanner.tls.hello import SUITES, Shape
+from scanner.tls.hello import SUITES, Shape, suites_of
 from scanner.tls.key_exchange import FINITE_GROUPS, FiniteGroup, curve_of, finite_group_of
 from scanner.tls.names import Version, cipher_name, group_id, group_name
 from scanner.tls.offer import Offer
@@ -95,7 +95,10 @@ class _Older:
         hello = known_hello(known, version)
         self.version = version
         self.small = known.shapes.get(version) is Shape.SMALL
-        self.suites = _suites(version, *beginnings)[: MOST_OF_SMALL if self.small else MOST_SUITES]
+        usual = suites_of(version, Shape.SMALL) if self.small else ()
+        first = {*usual, *([hello.cipher] if hello else [])}  # what there is no room for is not asked
+        suites = sorted(_suites(version, *beginnings), key=lambda suite: suite not in first)
+        self.suites = tuple(suites[: MOST_OF_SMALL if self.small else MOST_SUITES])
         self.usual = usual_offer(known, version)
         self.sure = hello is not None and hello.cipher in self.suites  # such a suite was chosen before
         self.control: Wish = lambda: self.usual

@@ -35,6 +35,11 @@ class Known:
         return older[-1] if older else None
 
     shapes: Mapping[Version, Shape] = field(default_factory=dict)  # of the hellos that had these answers
+    short: bool = False  # was that handshake made with a short hello, and with none that is longer than a packet?
+
+    def shape_of(self, version: Version) -> Shape:
+        """That of the hello by which it is known; the plain one where a handshake told of it."""
+        return self.shapes.get(version, Shape.PLAIN)
 
 
 @dataclass(frozen=True, slots=True)

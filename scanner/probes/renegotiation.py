@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from scanner.probes.probe import Known, Probe, Talked
+from scanner.probes.sweep import usual_manner, usual_offer
 from scanner.tls.exchange import HelloAnswer
 from scanner.tls.names import Version
-from scanner.tls.offer import Offer
 from scanner.tls.renegotiation import Answer, Renegotiate, Renegotiated
 from scanner.tls.talk import SayHello, Talk
 
@@ -28,12 +28,13 @@ class Renegotiation(Probe):
     )
 
     def ask(self, known: Known, talked: Sequence[Talked]) -> list[Talk]:
-        """The library has no SSLv3 to renegotiate in."""
+        """The library has no SSLv3 to renegotiate in, and always has extensions."""
         version = known.newest_before_tls13
         if version is None or talked:
             return []
-        asked: list[Talk] = [SayHello(Offer(version))]
-        return [*asked, Renegotiate()] if version.code >= Version.TLS1_0.code else asked
+        asked: list[Talk] = [SayHello(usual_offer(known, version))]
+        manner = usual_manner(known, version) if version.code >= Version.TLS1_0.code else None
+        return [*asked, Renegotiate(manner)] if manner else asked
 
     def result(self, known: Known, talked: Sequence[Talked]) -> dict[str, Any]:
         """`secure`: does the ServerHello have renegotiation_info? `client_initiated`: what became of the attempt."""

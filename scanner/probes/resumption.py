@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from scanner.probes.probe import Known, Probe, Talked
+from scanner.probes.sweep import usual_manner
 from scanner.tls.names import Version
 from scanner.tls.sessions import MakeSession, Session, Way
 from scanner.tls.talk import Talk
@@ -26,12 +27,13 @@ class Resumption(Probe):
     def ask(self, known: Known, talked: Sequence[Talked]) -> list[Talk]:
         """First all without a session, then all with the one that they got."""
         if not talked:
-            return [MakeSession(way, version) for way, version in _ways(known).items()]
+            manners = ((way, version, usual_manner(known, version)) for way, version in _ways(known).items())
+            return [MakeSession(way, version, manner=manner) for way, version, manner in manners if manner]
         if any(_is_second(each) for each in talked):
             return []
         offered = ((each.talk, each.found) for each in talked)
         return [
-            MakeSession(talk.way, talk.version, found.resumable)
+            MakeSession(talk.way, talk.version, found.resumable, talk.manner)
             for talk, found in offered
             if isinstance(talk, MakeSession) and isinstance(found, Session) and found.resumable
         ]

@@ -22,7 +22,7 @@ from scanner.tls.exchange import Evidence, HelloAnswer
 from scanner.tls.hello import Shape, extensions_for, groups_of, signatures_of, suites_of
 from scanner.tls.names import Version
 from scanner.tls.offer import Offer
-from scanner.tls.talk import SayHello, Talk
+from scanner.tls.talk import Manner, SayHello, Talk
 from scanner.tls.wire import Extension
 from targets.services import Protocol
 
@@ -158,14 +158,14 @@ def offered_group(group: int | None, offered: Sequence[int], listing: Listing) -
 
 def usual_offer(known: Known, version: Version) -> Offer:
     """An offer that leaves out what made a difference when the version was asked, or adds it."""
-    shape = known.shapes.get(version, Shape.PLAIN)
+    shape = known.shape_of(version)
     match shape:
         case Shape.SMALL:
             spared = frozenset({Extension.EXTENDED_MASTER_SECRET, Extension.SESSION_TICKET})
             suites, groups, signatures = suites_of(version, shape), groups_of(version, shape), signatures_of(shape)
             return Offer(version, suites, groups, signatures, without=spared)
         case Shape.NO_EXTENSIONS:
-            return Offer(version, bare=True)
+            return Offer(version, suites_of(version, shape), bare=True)
         case Shape.NO_NAME:
             return Offer(version, named=False)
         case Shape.RSA | Shape.ECDSA:
@@ -176,9 +176,30 @@ def usual_offer(known: Known, version: Version) -> Offer:
         case Shape.OTHER_GROUPS:
             return Offer(version, groups=groups_of(version, shape), signatures=signatures_of(shape), shares=())
         case Shape.ALPN:
-            return Offer(version, alpn=_APPLICATIONS.get(known.service.protocol, (b"h2", b"http/1.1")))
+            return Offer(version, alpn=applications(known))
         case _:
             return Offer(version)
+
+
+def usual_manner(known: Known, version: Version) -> Manner | None:
+    """That of a full handshake of this version: what made a difference to a hello does so to OpenSSL's too.
+
+    None where it needs a hello without extensions, which OpenSSL's always has.
+    """
+    shape = known.shape_of(version)
+    if shape is Shape.NO_EXTENSIONS:
+        return None
+    return Manner(
+        named=shape is not Shape.NO_NAME,
+        alpn=applications(known) if shape is Shape.ALPN else (),
+        short=known.short and version is Version.TLS1_3,
+        small=shape is Shape.SMALL,
+    )
+
+
+def applications(known: Known) -> tuple[bytes, ...]:
+    """What ALPN is offered with where nothing goes without it."""
+    return _APPLICATIONS.get(known.service.protocol, (b"h2", b"http/1.1"))
 
 
 _APPLICATIONS = {Protocol.POSTGRESQL: (b"postgresql",)}

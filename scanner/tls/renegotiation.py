@@ -16,7 +16,7 @@ from scanner.outcome import Verdict
 from scanner.tls.handshake import Handshake
 from scanner.tls.names import Version, alert_of_openssl
 from scanner.tls.shake import ShakeDialogue, bare_context
-from scanner.tls.talk import Talk, Whom
+from scanner.tls.talk import USUAL, Manner, Talk, Whom
 
 RECEIVE_BYTES = 16_384
 _ALLOW_UNSAFE_LEGACY_RENEGOTIATION = 0x40000  # SSL_OP_ALLOW_UNSAFE_LEGACY_RENEGOTIATION: we are not at risk here
@@ -47,16 +47,18 @@ class Renegotiated(Handshake):
 class Renegotiate(Talk):
     """Two handshakes on one connection; what they come to is a Renegotiated, or a first Handshake that failed."""
 
+    manner: Manner = USUAL
+
     def begin(self, whom: Whom) -> "RenegotiationDialogue":
         """The first one."""
-        return RenegotiationDialogue(whom)
+        return RenegotiationDialogue(whom, self.manner)
 
 
 class RenegotiationDialogue(ShakeDialogue):
     """See the diagram at the head of the module."""
 
-    def __init__(self, whom: Whom) -> None:
-        super().__init__(whom, _context())
+    def __init__(self, whom: Whom, manner: Manner) -> None:
+        super().__init__(whom, _context(manner.small), manner)
         self._shaken: Handshake | None = None
 
     def measure(self, handshake: Handshake) -> Script[Handshake]:
@@ -102,8 +104,8 @@ class RenegotiationDialogue(ShakeDialogue):
 
 
 @cache
-def _context() -> SSL.Context:
-    context = bare_context(_CIPHERS, _ALLOW_UNSAFE_LEGACY_RENEGOTIATION)
+def _context(small: bool) -> SSL.Context:
+    context = bare_context(_CIPHERS, _ALLOW_UNSAFE_LEGACY_RENEGOTIATION, Manner(small=small))
     context.set_max_proto_version(Version.TLS1_2.code)
     return context
 

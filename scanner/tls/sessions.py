@@ -18,7 +18,7 @@ from scanner.tls.handshake import Handshake
 from scanner.tls.names import Version
 from scanner.tls.overheard import Overheard, Ticket
 from scanner.tls.shake import ShakeDialogue, bare_context
-from scanner.tls.talk import Talk, Whom
+from scanner.tls.talk import USUAL, Manner, Talk, Whom
 
 RECEIVE_BYTES = 16_384
 PRE_SHARED_KEY = 41
@@ -53,6 +53,7 @@ class MakeSession(Talk):
     way: Way
     version: Version
     earlier: SSL.Session | None = None
+    manner: Manner = USUAL
 
     def begin(self, whom: Whom) -> "SessionDialogue":
         """The handshake."""
@@ -63,7 +64,8 @@ class SessionDialogue(ShakeDialogue):
     """See the diagram at the head of the module."""
 
     def __init__(self, whom: Whom, talk: MakeSession) -> None:
-        super().__init__(whom, _context(talk.way, talk.version))
+        manner = talk.manner
+        super().__init__(whom, _context(talk.way, talk.version, manner.short, manner.small), manner)
         self._way = talk.way
         self._overheard = Overheard(tls13=talk.way is Way.PSK)
         self._keys: list[bytes] = []
@@ -133,9 +135,10 @@ class SessionDialogue(ShakeDialogue):
 
 
 @cache
-def _context(way: Way, version: Version) -> SSL.Context:
+def _context(way: Way, version: Version, short: bool, small: bool) -> SSL.Context:
     no_ticket = SSL.OP_NO_TICKET if way is Way.ID else 0
-    context = bare_context(options=SSL.OP_NO_RENEGOTIATION | no_ticket)
+    manner = Manner(short=short and way is Way.PSK, small=small and way is not Way.PSK)
+    context = bare_context(options=SSL.OP_NO_RENEGOTIATION | no_ticket, manner=manner)
     context.set_max_proto_version(version.code)
     if way is Way.PSK:
         context.set_min_proto_version(version.code)

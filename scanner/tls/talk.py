@@ -18,6 +18,19 @@ class Whom:
     upgraded: bool  # does TLS begin behind a go-ahead?
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How the hello of a full handshake has to be, to be answered."""
+
+    named: bool = True  # with SNI, where there is a name
+    alpn: tuple[bytes, ...] = ()
+    short: bool = False  # as long as a packet: without the key share of a hybrid group
+    small: bool = False  # under 256 bytes, up to TLS 1.2
+
+
+USUAL = Manner()
+
+
 class Talk(ABC):
     """One connection's worth of talk. A frozen dataclass, so that talks can be compared."""
 

@@ -102,7 +102,6 @@ class Offer:
         if self.hello.version == SSL3.code:
             assert self.hello.extensions is None
         assert set(self._data(PADDING) or b"") <= {0}
-        assert FALLBACK_SCSV not in self.hello.suites
         if VERSIONS not in self.extensions:
             assert KEY_SHARE not in self.extensions
             return
@@ -302,7 +301,7 @@ class Table:
 
 # Who may be told nothing without a user's name, and by which extension it comes (RFC 5054 §2.5.1, RFC 8492 §4.2).
 _USERS = {"_SRP_": SRP, "_ECCPWD_": PWD_CLEAR}
-UNKNOWN_PSK_IDENTITY = 115
+UNKNOWN_PSK_IDENTITY, INAPPROPRIATE_FALLBACK = 115, 86
 
 
 def _has_no_certificate(name: str) -> bool:
@@ -364,6 +363,8 @@ class TableServer:
         self._stumble(offer, late=False)
         version = table.answers_with or self._version(offer)
         self._stumble(offer, late=True)
+        if FALLBACK_SCSV in offer.hello.suites and version.code < table.versions[-1].code:
+            raise Refused(INAPPROPRIATE_FALLBACK)  # RFC 7507 §3
         suite = self._suite(offer, version)
         group = self._group(offer) if version is TLS13 else None
         if offer.is_openssl and table.hands_over and version is not SSL3:

@@ -266,6 +266,14 @@ def test_small_hellos(version: Version, quirk: Quirk) -> None:
     assert made.result["complete"]
 
 
+@pytest.mark.parametrize(("suite", "shape"), [(0xC014, Shape.SMALL), (0xC08B, Shape.OTHER_SUITES)])
+def test_the_suite_that_was_chosen_is_offered(suite: int, shape: Shape) -> None:
+    """However many there are, the one that the server is known to have is among those that are asked with."""
+    table = Table({TLS12: (suite,)}, keys=(Key.RSA, Key.ECDSA), groups=(P384, X25519))
+    made = play_probe(Groups(), known_of(table, shape=shape), table)
+    assert (made.ids("ecdhe", "groups"), made.result["ecdhe"]["complete"]) == ([P384, X25519], True)
+
+
 def test_without_extensions() -> None:
     """A server that takes no extensions gets no list of groups: it names its usual one, and has a prime of its own."""
     table = Table({TLS10: RSA_CBC}, groups=(P256, P384), quirks=(refuses_extensions(47),))
