@@ -207,6 +207,8 @@ def has_control(version: Version, tries: Tries) -> bool:
         return True
     if version is Version.TLS1_3 and answered == {Shape.NO_EXTENSIONS}:
         return True  # who takes no extension cannot speak TLS 1.3, which is one
+    if version is Version.TLS1_3 and Shape.OTHER_SUITES in answered:
+        return True  # its suites are others, and all were offered; so were the signatures of any certificate
     offered = {each.shape for each in tries[version]}
     return not offered.isdisjoint(_as_plain(answered))
 

@@ -132,9 +132,10 @@ def failed(alert_name: str) -> Truth:
 
 
 def beyond_us(*lacking: str) -> Truth:
-    """`tls` of a server that takes nothing but this, which our TLS library has not."""
-    detail = f"not in our library: {', '.join(lacking)}"
-    error = {"verdict": "local_limitation", "stage": "tls", "cause": "tls_library", "detail": detail}
+    """`tls` of a server that takes nothing but what our TLS library has not: this, where it is known."""
+    error: Truth = {"verdict": "local_limitation", "stage": "tls", "cause": "tls_library"}
+    if lacking:
+        error["detail"] = f"not in our library: {', '.join(lacking)}"
     return {"version": None, "cipher": None, "error": error}
 
 

@@ -35,7 +35,6 @@ BY_CHANCE = {"lighttpd-wolfssl-1"}
 
 HRR = "RFC 8446 §4.1.4: a HelloRetryRequest for this group; sslscan 2.0 and testssl.sh 3.0 know no hybrid ones"
 SERVER_HELLO = "RFC 5246 §7.4.1.3: a ServerHello of this version"
-PSK = "RFC 4279 §2: they offer suites for a shared key, we do not, and an alert 40 tells us nothing of the version"
 HEADER = "Hickman's draft of 1995, §1.1: the header of three bytes, which they do not read"
 CONTROL = "no other hello was answered: nothing tells a refusal from a server that is gone"
 CERTIFICATE = "RFC 5246 §7.4.6: sslscan wants whole handshakes, and the server wants a certificate for these"
@@ -45,10 +44,13 @@ NO_SSLV2 = "Hickman's draft of 1995, §2.6: the kinds of the SERVER-HELLO; sslsc
 ANONYMOUS = "RFC 8422 §2.6: ECDH_anon has curves too; sslscan asks with suites that need a certificate"
 OWN_CURVE = "RFC 8422 §5.1: a list of curves is about the certificate's key too, and sslscan names one at a time"
 
+SRP = "RFC 5054 §2.5.1: it does not name a user, without whom a server may not choose its suites"
+SECRET = "RFC 8446 §4.2.11: TLS 1.3 with a shared key alone answers nobody without it, and may be on or off"
+
 # Of (tool, server, what): who is right, and why. `what` is a version, or a list of one.
 DISPUTES: dict[tuple[str, str, str], str] = {
-    ("sslscan", "openssl-psk", "TLSv1.2"): PSK,
-    ("testssl", "openssl-psk", "TLSv1.2"): PSK,
+    **{("sslscan", name, "TLSv1.2"): SRP for name in ("openssl-srp-strangers", "gnutls-srp")},
+    **{("sslscan", name, "TLSv1.3"): SECRET for name in ("gnutls-srp", "gnutls-psk")},
     **{("sslscan", name, "TLSv1.3"): HRR for name in ("hybrid-6", "hybrid-7", "hybrid-8")},
     ("testssl", "hybrid-6", "TLSv1.3"): HRR,
     ("sslscan", "hybrid-9", "TLSv1.2"): SERVER_HELLO,

@@ -98,6 +98,15 @@ def pss_files(directory: Path, certificates: Certificates) -> Sequence[str | Pat
     return "-cert", certificate, "-key", key
 
 
+def srp_files(directory: Path, _: Certificates) -> Sequence[str | Path]:
+    """The password of one user (RFC 5054), and no certificate."""
+    verifiers = directory / "verifiers"
+    verifiers.touch()
+    user = ("openssl", "srp", "-srpvfile", verifiers, "-gn", "2048", "-passout", "pass:live", "-add", "somebody")
+    subprocess.run(user, check=True, capture_output=True)
+    return "-nocert", "-srpvfile", verifiers
+
+
 def long_chain_files(directory: Path, certificates: Certificates) -> Sequence[str | Path]:
     """A good chain, and 60 KB of certificates behind it that nobody asked for."""
     chain = directory / "chain.pem"
@@ -143,6 +152,20 @@ def retried(group: str) -> Truth:
     """TLS 1.3 with a group for which our hello has no key."""
     return {"TLSv1.3": {"evidence": "hello_retry_request", "flags": ["hrr"]} | in_group(group)}
 
+
+def by_shared_secret(*versions: str) -> Truth:
+    """Versions that are found by suites with a key that we do not have."""
+    flags = {version: ["retry_used", "tls12_hint"] for version in OLD} | {"TLSv1.2": ["retry_used"]}
+    return {version: {"hello": "shared_secret", "flags": flags[version]} for version in versions}
+
+
+def by_other_suites(cipher: str) -> Truth:
+    """TLS 1.2, found by a suite with a certificate."""
+    return {"TLSv1.2": {"hello": "other_suites", "cipher": cipher, "flags": ["retry_used"]}}
+
+
+KEYLESS: Truth = beyond_us()
+WITHOUT_KEY: Truth = {"tls": KEYLESS | {"chain": None}, "certificate": None}
 
 GROUPS = {
     None: None,
@@ -303,18 +326,12 @@ SERVERS = (
             "tls": agreed("TLSv1.3", CCM_8, "x25519"),
         },
     ),
-    # Nobody without the key gets a ServerHello, and the alert 40 that comes instead says nothing about the version.
+    # Suites that the plain hello has not. Of these, our OpenSSL's handshake has those that rest on a certificate.
     openssl(
         18,
         "psk",
         "-tls1_2 -psk 1a2b3c4d -cipher kPSK",
-        {
-            "status": "tls_failed",
-            "versions": speaks(
-                others=BY_OPENSSL, known={"TLSv1.2": {"verdict": "unknown"} | alert("handshake_failure")}
-            ),
-            "tls": failed("handshake_failure"),
-        },
+        {"versions": spoken_by_openssl("TLSv1.2", known=by_shared_secret("TLSv1.2"))} | WITHOUT_KEY,
         leaf=None,
     ),
     openssl(
@@ -331,10 +348,57 @@ SERVERS = (
     ),
     # The same without suites that need no curve: our OpenSSL does not offer this one unasked.
     openssl(
-        21,
+        26,
         "brainpool-alone",
         "-tls1_2 -groups brainpoolP384r1 -cipher ECDHE",
         {"versions": spoken_by_openssl("TLSv1.2"), "tls": beyond_us("brainpoolP384r1"), "findings": Found()},
         handshake=False,
+    ),
+    openssl(
+        21,
+        "psk-without-certificate",
+        "-min_protocol TLSv1 -no_tls1_3 -psk 1a2b3c4d -cipher PSK:@SECLEVEL=0",
+        {"versions": spoken_by_openssl(*OLD, "TLSv1.2", known=by_shared_secret(*OLD, "TLSv1.2"))} | WITHOUT_KEY,
+        leaf=None,
+    ),
+    openssl(
+        22,
+        "rsa-psk",
+        "-tls1_2 -psk 1a2b3c4d -cipher kRSAPSK",
+        {"versions": spoken_by_openssl("TLSv1.2", known=by_shared_secret("TLSv1.2")), "tls": KEYLESS},
+        leaf=None,
+        shown=of_leaf(WEB_RSA),
+    ),
+    openssl(
+        23,
+        "srp-strangers",
+        "-tls1_2 -cipher SRP-AES-256-CBC-SHA:SRP-AES-128-CBC-SHA",
+        {
+            "status": "tls_failed",
+            "versions": speaks(
+                others=BY_OPENSSL, known={"TLSv1.2": {"verdict": "unknown"} | alert("unknown_psk_identity")}
+            ),
+            "tls": failed("handshake_failure"),
+        },
+        leaf=None,
+        shown=srp_files,
+    ),
+    openssl(
+        24,
+        "aria",
+        "-tls1_2 -cipher ECDHE-ARIA128-GCM-SHA256",
+        {
+            "versions": spoken_by_openssl("TLSv1.2", known=by_other_suites("TLS_ECDHE_RSA_WITH_ARIA_128_GCM_SHA256")),
+            "tls": agreed("TLSv1.2", "TLS_ECDHE_RSA_WITH_ARIA_128_GCM_SHA256", "x25519"),
+        },
+    ),
+    openssl(
+        25,
+        "ccm-8",
+        "-tls1_2 -cipher AES128-CCM8",
+        {
+            "versions": spoken_by_openssl("TLSv1.2", known=by_other_suites("TLS_RSA_WITH_AES_128_CCM_8")),
+            "tls": agreed("TLSv1.2", "TLS_RSA_WITH_AES_128_CCM_8", None),
+        },
     ),
 )

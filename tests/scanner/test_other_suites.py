@@ -24,6 +24,7 @@ from tests.peers.tls_table import (
     X25519MLKEM768,
     End,
     Key,
+    Quirk,
     Says,
     Table,
     codes,
@@ -228,3 +229,37 @@ async def test_who_does_not_need_it_pays_nothing(autojump_clock: object) -> None
             found = await see(table)
             assert (len(found.questions), found.besides) == (7, "")
             assert sum(isinstance(each, Negotiate) for each in found.questions) == 1
+
+
+LACKING: dict[str, tuple[Table, bool]] = {
+    # a server, and whether it is our own library that has nothing in common with it
+    "Camellia-GCM": (Table({TLS12: codes("c08b")}, hands_over=False), True),
+    "pre-shared keys": (Table({TLS12: codes("00a9")}, hands_over=False), True),
+    "SRP": (Table({TLS12: codes("c020")}, hands_over=False), True),
+    "3DES and RC4": (Table({TLS10: codes("000a 0005")}), True),
+    "SSLv3": (Table({SSL3: RSA_CBC}), True),
+    "usual suites, and not for OpenSSL": (
+        Table({TLS12: RSA_AEAD}, quirks=(Quirk(lambda offer: offer.is_openssl, 40),)),
+        False,
+    ),
+    "both": (
+        Table(
+            {TLS11: RSA_CBC, TLS12: codes("c08b")},
+            quirks=(Quirk(lambda offer: offer.is_openssl, 40),),
+        ),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize(("table", "ours"), LACKING.values(), ids=LACKING)
+@pytest.mark.parametrize("service", ["https", "smtp"])
+async def test_what_our_library_lacks(autojump_clock: object, service: str, table: Table, ours: bool) -> None:
+    """A handshake that is refused for want of what our library has not is our own limit, and no fault of the server."""
+    record = (await see(table, service=service)).record
+    error = record["tls"]["error"]
+    assert record["status"] == "tls"
+    assert error["verdict"] == ("local_limitation" if ours else "handshake_failed")
+    assert error["cause"] == ("tls_library" if ours else "alert")
+    assert ("handshake-fails" in {finding["id"] for finding in record["findings"]}) == (not ours)
+    assert not ours or error["detail"].startswith("not in our library: ")
