@@ -12,7 +12,7 @@ from scanner.tls.exchange import HelloAnswer, TlsExchange
 from scanner.tls.flight import ClientCertificate, chain_in
 from scanner.tls.hello import TLS1_3, Shape, client_hello, offered_suites
 from scanner.tls.names import Version
-from scanner.tls.suites import has_certificate
+from scanner.tls.suites import has_certificate, suite_name
 from scanner.tls.wire import HandshakeType
 
 MAX_BYTES = 262_144
@@ -41,8 +41,7 @@ def shows_certificates(hello: HelloAnswer) -> bool:
 
 def has_curve(hello: HelloAnswer) -> bool:
     """Is this a ServerHello of TLS 1.2 or older, by a suite for which the server chooses a curve?"""
-    name = cipher_name(hello.cipher) if hello.cipher is not None else None
-    return name is not None and name.startswith(("TLS_ECDHE_", "TLS_ECDH_anon_"))
+    return hello.cipher is not None and suite_name(hello.cipher).startswith(("TLS_ECDHE_", "TLS_ECDH_anon_"))
 
 
 class FirstFlightExchange(TlsExchange):
