@@ -78,7 +78,8 @@ def conclude(interview: Interview) -> Conclusion:
     """The verdicts for all that was asked."""
     answers = interview.answers
     wanted = interview.wanted
-    versions, fell_silent = version_verdicts(wanted.versions, answers, interview.kept, economical=wanted.economical)
+    tries, shaken = tries_of(wanted.versions, answers), took_large_hello(answers)
+    versions, fell_silent = version_verdicts(tries, answers, interview.kept, economical=wanted.economical)
     starttls = None
     if interview.endpoint.service.mode is Mode.STARTTLS and answers:
         starttls = _with_required(_with_knock(_starttls(answers), interview), answers)
@@ -88,13 +89,16 @@ def conclude(interview: Interview) -> Conclusion:
         starttls = _with_required(_starttls(offered), offered)
     inconsistent = starttls is not None and (starttls is not said or _is_inconsistent([*answers, *offered]))
     early = next((answer.early for answer in answers if answer.early), interview.early)
-    decisive = negotiation(answers) or (answers[0] if answers else None)
-    curve = next((flight.curve for each in interview.asides if (flight := each.first_flight) and flight.curve), None)
-    error = as_our_limit(_error_of(decisive), answers, curve) if decisive else None
+    negotiated = negotiation(answers)
+    decisive = negotiated or (answers[0] if answers else None)
+    error = _error_of(decisive) if decisive else None
+    if error:
+        error = as_our_limit(error, answers, _curve(interview))
     status = Status.ERROR if interview.error else _status(interview, starttls, versions, inconsistent=inconsistent)
-    flags = _flags(answers, starttls, fell_silent) | _of_whitespace(interview.endpoint.service.protocol, early)
-    tries = tries_of(interview.wanted.versions, answers)
-    flags |= stumbles(tries, named=interview.endpoint.host is not None, shaken=took_large_hello(answers))
+    flags = _flags(answers, negotiated, starttls, fell_silent) | _of_whitespace(
+        interview.endpoint.service.protocol, early
+    )
+    flags |= stumbles(tries, named=interview.endpoint.host is not None, shaken=shaken)
     result = said or _implicit_result(status, error)
     return Conclusion(
         status=status,
@@ -110,6 +114,11 @@ def conclude(interview: Interview) -> Conclusion:
         injection=_injection(interview.aside(InjectCommand), decisive),
         probes=_probes(interview),
     )
+
+
+def _curve(interview: Interview) -> int | None:
+    """The one that a first flight had."""
+    return next((flight.curve for each in interview.asides if (flight := each.first_flight) and flight.curve), None)
 
 
 def _look(result: StartTls, interview: Interview, *, throttled: bool) -> Look | None:
@@ -143,6 +152,8 @@ def _was_turned_away(answer: Answer) -> bool:
 
 def _result_of(answer: Answer) -> StartTls:
     """What one connection came to."""
+    if answer.hello and answer.hello.speaks_tls:  # as most do
+        return _IN_TLS
     if answer.starttls and not answer.starttls.go_ahead:
         return answer.starttls
     return _implicit_result(Status.INCONCLUSIVE, _error_of(answer))
@@ -169,11 +180,10 @@ def _implicit_result(status: Status, error: Outcome | None) -> StartTls:
     return StartTls(error.verdict, error.stage, error.cause, text=error.detail)
 
 
-def _flags(answers: list[Answer], starttls: StartTls | None, fell_silent: bool) -> set[Flag]:
+def _flags(answers: list[Answer], negotiated: Answer | None, starttls: StartTls | None, fell_silent: bool) -> set[Flag]:
     flags = set(starttls.flags) if starttls else set()
     if fell_silent or _turned_away_later(answers):
         flags.add(Flag.THROTTLED)
-    negotiated = negotiation(answers)
     inside = negotiated.inside if negotiated else None
     if inside and starttls and starttls.before and not inside.capabilities and not inside.stopped:
         flags.add(Flag.CAPABILITIES_MISSING_INSIDE)

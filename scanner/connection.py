@@ -15,6 +15,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from types import TracebackType
 from typing import Protocol, TypeVar
 
@@ -471,7 +472,7 @@ class Connection:
                 self._answer.hello = await self._speak_tls(hello, outer)
                 self._mark("hello")
                 if self._answer.hello.is_hello and self._answer.hello.evidence is not Evidence.SSLV2_SERVER_HELLO:
-                    await self._say(outer, record(ContentType.ALERT, min(version.code, 0x0303), CLOSE_NOTIFY))
+                    await self._say(outer, _goodbye(version.code))
             case Knock():
                 self._answer.hello = await self._say_hello(wire)
             case Negotiate(newest=newest, shape=shape):
@@ -487,8 +488,7 @@ class Connection:
                 found = await self._speak_tls(dialogue, outer)
                 self._answer.found, self._answer.end = found, dialogue.ended
                 if isinstance(found, HelloAnswer) and found.server_hello is not None:
-                    spoken = min(found.server_hello.version, 0x0303)
-                    await self._say(outer, record(ContentType.ALERT, spoken, CLOSE_NOTIFY))
+                    await self._say(outer, _goodbye(found.server_hello.version))
 
     async def _read_first_flight(self, outer: Wire, upgraded: bool, version: Version, shape: Shape) -> None:
         dialogue = FirstFlightExchange(
@@ -497,7 +497,7 @@ class Connection:
         await self._speak_tls(dialogue, outer)
         self._answer.first_flight = dialogue.seen
         if dialogue.seen:
-            await self._say(outer, record(ContentType.ALERT, min(version.code, 0x0303), CLOSE_NOTIFY))
+            await self._say(outer, _goodbye(version.code))
 
     async def _upgrade(self, wire: Wire) -> bool:
         """The dialogue in plaintext. True when a ClientHello may follow."""
@@ -630,6 +630,12 @@ class Connection:
         now = trio.current_time()
         self._answer.timings_ms[step] = round((now - self._since) * 1000)
         self._since = now
+
+
+@cache  # versions are few: two bytes
+def _goodbye(version: int) -> bytes:
+    """A close_notify."""
+    return record(ContentType.ALERT, min(version, 0x0303), CLOSE_NOTIFY)
 
 
 def _literal(address: str) -> str:

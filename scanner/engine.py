@@ -84,7 +84,7 @@ class Engine:
         self._aside: set[Interview] = set()  # those of them that wait for an address that was slowed down
         self._patience = Patience()
         self._waiting: list[_Waiting] = []  # a heap
-        self._changed = trio.Event()
+        self._changed = trio.lowlevel.ParkingLot()  # of those who wait for an end
         self._alarm = trio.CancelScope()
         self._nursery: trio.Nursery | None = None
         self._intake = trio.CancelScope()
@@ -99,7 +99,7 @@ class Engine:
             with self._intake:
                 await intake(self)
             while self._interviews or self._waiting:
-                await self._changed.wait()
+                await self._changed.park()
             nursery.cancel_scope.cancel()
         self._nursery = None  # a signal may come later still
         self._give_up()
@@ -107,12 +107,13 @@ class Engine:
     async def submit(self, endpoint: Endpoint) -> None:
         """Take an endpoint; waits while as many as may be are in flight."""
         while len(self._interviews) - len(self._aside) >= self._most:
-            await self._changed.wait()
+            await self._changed.park()
         interview = Interview(endpoint, self._wanted)
         self._interviews.add(interview)
         self.tally.taken += 1
-        self._queue(interview, interview.begin())
-        self._start_due()
+        now = trio.current_time()
+        self._queue(interview, interview.begin(), now)
+        self._start_due(now)
 
     def stop(self) -> None:
         """Begin nothing new: endpoints without a connection are dropped, the others have `GRACE_S` to end.
@@ -136,23 +137,24 @@ class Engine:
         if self._nursery is not None:
             self._nursery.cancel_scope.cancel()
 
-    def _queue(self, interview: Interview, questions: list[Question]) -> None:
-        now, address = trio.current_time(), interview.endpoint.address
+    def _queue(self, interview: Interview, questions: list[Question], now: float) -> None:
+        address = interview.endpoint.address
         for question in questions:
             begun = interview.connections > 0
             self._schedule.push(address, (interview, question), now, begun=begun)
         if questions and self._schedule.is_slow(address):
             self._set_aside([interview])
 
-    def _start_due(self) -> None:
+    def _start_due(self, now: float) -> None:
         """Start every question that has its permits, and set the alarm for the next."""
         assert self._nursery is not None
-        now = trio.current_time()
         while job := self._schedule.pop(now):
             if self._aside:
                 self._bring_back(job[0])
             self._nursery.start_soon(self._question, *job)
-        self._alarm.deadline = self._wake_at()
+        set_to = self.tally.wakes_at
+        if self._wake_at() != set_to:  # to set it costs ten times the comparison
+            self._alarm.deadline = self.tally.wakes_at
 
     def _wake_at(self) -> float:
         self.tally.wakes_at = min(self._schedule.wake_at(), self._waiting[0].until if self._waiting else inf)
@@ -163,9 +165,10 @@ class Engine:
         while True:
             with trio.CancelScope(deadline=self._wake_at()) as self._alarm:
                 await trio.sleep_forever()
-            for waiting in self._wake_up(trio.current_time()):
-                self._look_again(waiting)
-            self._start_due()
+            now = trio.current_time()
+            for waiting in self._wake_up(now):
+                self._look_again(waiting, now)
+            self._start_due(now)
 
     async def _finish_all(self, interviews: list[Interview]) -> None:
         """Those that wait may be many: signals are heard in between."""
@@ -183,13 +186,14 @@ class Engine:
                 await self._ask(interview.endpoint, answer)
                 if speaks_of_load(answer):
                     self._back_off(interview, answer)
-                self._queue(interview, interview.take(answer))
+                self._queue(interview, interview.take(answer), trio.current_time())
             except Exception as error:  # a bug of ours
                 _note_bug(interview, error)
             if interview.over:
                 self._finish(interview)
-        self._schedule.done(interview.endpoint.address, trio.current_time())
-        self._start_due()
+        now = trio.current_time()
+        self._schedule.done(interview.endpoint.address, now)
+        self._start_due(now)
 
     def _back_off(self, interview: Interview, answer: Answer) -> None:
         """A server that speaks of load ends the look; and its address is left alone for a while, by all endpoints."""
@@ -264,12 +268,12 @@ class Engine:
             self.tally.waiting -= 1
         return woken
 
-    def _look_again(self, waiting: "_Waiting") -> None:
+    def _look_again(self, waiting: "_Waiting", now: float) -> None:
         interview = waiting.interview
         if waiting.pause.interval_s:
             self._schedule.slow_down(interview.endpoint.address, waiting.pause.interval_s)
         try:
-            self._queue(interview, interview.look_again(waiting.look))
+            self._queue(interview, interview.look_again(waiting.look), now)
         except Exception as error:  # a bug of ours
             _note_bug(interview, error)
             self._finish(interview)
@@ -289,8 +293,7 @@ class Engine:
                 self._drop(interview)
 
     def _announce(self) -> None:
-        self._changed.set()
-        self._changed = trio.Event()
+        self._changed.unpark_all()
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -319,6 +319,8 @@ FINDINGS: dict[str, Finding] = {
     )
 }
 
+_PLACES = {name: place for place, name in enumerate(FINDINGS)}
+
 _VERSION_FINDINGS = {
     Version.SSLV2: "sslv2-enabled",
     Version.SSLV3: "sslv3-enabled",
@@ -347,7 +349,7 @@ def findings_of(
         *_of_ciphers(conclusion),
         *(found for name, result in conclusion.probes.items() for found in PROBES[name].findings(result)),
     }
-    return [_weighed(row, conclusion) for row in FINDINGS.values() if row.id in raised]
+    return [_weighed(FINDINGS[each], conclusion) for each in sorted(raised, key=_PLACES.__getitem__)]
 
 
 def _weighed(row: Finding, conclusion: Conclusion) -> Finding:

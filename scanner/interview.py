@@ -255,9 +255,9 @@ class Interview:
         If may be at a version that was had with what our library offers too: it may lack the groups of a newer one.
         Where that helps, the length may have been the reason, and the long one is tried again: once may be chance.
         """
-        if took_large_hello(self.answers):
-            return []
         handshakes = [answer for answer in self.answers if isinstance(answer.question, Negotiate)]
+        if not handshakes or took_large_hello(self.answers):
+            return []
         long = sum(answer.question == Negotiate() for answer in handshakes)
         if 0 < large_hellos_refused(self.answers) < ENOUGH and long < ENOUGH:
             return [self._negotiate()]

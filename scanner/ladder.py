@@ -200,6 +200,8 @@ def has_control(version: Version, tries: Tries) -> bool:
     Another hello was answered; and where that took another shape than the plain one, this version was offered in it
     too.
     """
+    if tries[version] and all(each.answered for each in tries[version]):
+        return True  # it met none of these
     if not any(each.answered for made in tries.values() for each in made):
         return False
     answered = answered_shapes(tries)
@@ -250,9 +252,12 @@ def stumbles(tries: Tries, *, named: bool, shaken: bool) -> set[Flag]:
     `named`: was there a name to send? `shaken`: was a full handshake made, with all that a hello may have in it?
     """
     said = _alerts(each for made in tries.values() for each in made)
-    if shaken and said.isdisjoint(_ABOUT_A_NAME):
+    about_a_name = not said.isdisjoint(_ABOUT_A_NAME)
+    if shaken and not about_a_name:
         return set()
     answered, flags = answered_shapes(tries), set[Flag]()
+    if answered <= {Shape.PLAIN} and not about_a_name:
+        return flags
     if not shaken:
         if any(_is_length_intolerant(version, tries.get(version, [])) for version in _IN_TLS):
             flags.add(Flag.LENGTH_INTOLERANT)
@@ -272,10 +277,11 @@ def stumbles(tries: Tries, *, named: bool, shaken: bool) -> set[Flag]:
 def is_grease_intolerant(tries: Tries) -> bool:
     """Was TLS 1.3 agreed on once the values of RFC 8701 were left out? An end has to come twice to count."""
     made = tries.get(Version.TLS1_3, [])
+    if not _answered_without_grease(made):
+        return False
     plain = [each for each in made if each.shape is Shape.PLAIN and each.answer]
     ends = sum(each.ended for each in plain)
-    refused = not any(each.answered for each in plain) and (ends > 1 or len(plain) > ends)
-    return refused and _answered_without_grease(made)
+    return not any(each.answered for each in plain) and (ends > 1 or len(plain) > ends)
 
 
 def _is_length_intolerant(version: Version, made: list[Try]) -> bool:

@@ -6,6 +6,7 @@ Pure. A part that was not reached is None, and so is a fact that nobody saw.
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from scanner.certificate_parts import certificate_facts, in_base64, leaf_part, ocsp_part, scts_part
@@ -56,7 +57,13 @@ def new_run_id(now: float) -> str:
 
 def timestamp(seconds: float) -> str:
     """RFC 3339 in UTC with milliseconds."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    whole, milliseconds = divmod(round(seconds * 1_000_000) // 1000, 1000)
+    return f"{_to_the_second(whole)}.{milliseconds:03}Z"
+
+
+@lru_cache(maxsize=128)  # thousands of records are of the same seconds
+def _to_the_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 class Recorder:
@@ -85,8 +92,8 @@ class Recorder:
     def endpoint(self, interview: Interview, conclusion: Conclusion, ended: float) -> Record:
         """The one record of an endpoint."""
         answers = interview.answers
-        looks = [*interview.looks, *filter(None, [conclusion.look])]
-        started = min([*(answer.started for answer in answers), *(look.started for look in looks)], default=ended)
+        looks = [*interview.looks, conclusion.look] if conclusion.look else interview.looks
+        started = min((look.started for look in looks), default=ended)  # no answer is of none of them
         negotiated = negotiation(answers)
         handshake = negotiated.handshake if negotiated else None
         chain, moment = chain_of(interview), datetime.fromtimestamp(ended, UTC)
@@ -219,7 +226,7 @@ def _capabilities(capabilities: Capabilities | None) -> Record | None:
 def _versions(conclusion: Conclusion) -> Record | None:
     if conclusion.versions is None:
         return None
-    return {version.value: _version(version, entry) for version, entry in conclusion.versions.items()}
+    return {str(version): _version(version, entry) for version, entry in conclusion.versions.items()}
 
 
 def _version(version: Version, entry: VersionVerdict) -> Record:

@@ -27,11 +27,12 @@ class Summary:
 
     def note_endpoint(self, record: dict[str, Any]) -> None:
         """Count an endpoint's record."""
-        self.statuses[record["status"].value] += 1
+        self.statuses[str(record["status"])] += 1
         self._by_service[record["service"], record["status"]] += 1
         for version, entry in (record["versions"] or {}).items():
             self._versions[version, entry["verdict"]] += 1
-        self._findings.update(finding["id"] for finding in record["findings"] or ())
+        for finding in record["findings"] or ():
+            self._findings[finding["id"]] += 1
 
     def tables(self) -> Group:
         """Endpoints by service and status, by version, and by finding; what nobody has is left out."""

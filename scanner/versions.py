@@ -63,16 +63,16 @@ class VersionVerdict:
 
 
 def version_verdicts(
-    versions: tuple[Version, ...], answers: list[Answer], kept: int = 0, *, economical: bool = False
+    tries: dict[Version, list[Try]], answers: list[Answer], kept: int = 0, *, economical: bool = False
 ) -> tuple[dict[Version, VersionVerdict] | None, bool]:
     """The verdict on each version, None if no connection got as far as a ClientHello; and: did it stop answering?
 
-    `kept`: so many of the answers are of an earlier look. `economical`: were versions left out that others tell of?
+    `tries`: those of the answers, for each version that is wanted. `kept`: so many of the answers are of an earlier
+    look. `economical`: were versions left out that others tell of?
     """
     if not any(answer.hello or answer.handshake for answer in answers):
         return None, False
-    tries, shaken = tries_of(versions, answers), took_large_hello(answers)
-    answered = any(map(is_control, answers))
+    shaken, answered = took_large_hello(answers), any(map(is_control, answers))
     stopped = answered and (
         fell_silent(answers, kept)
         or lacks_control(answers, kept)
@@ -175,6 +175,8 @@ def _known(version: Version, hello: HelloAnswer, control: bool, *, climbed: bool
 def negotiation(answers: list[Answer]) -> Answer | None:
     """The answer to the full handshake, where it was asked: of several, one that completed it, if may be the usual."""
     asked = [answer for answer in answers if isinstance(answer.question, Negotiate)]
+    if len(asked) < 2:
+        return asked[0] if asked else None
     done = [answer for answer in asked if answer.handshake and answer.handshake.failure is None]
     usual = [answer for answer in done if answer.question == USUAL_HANDSHAKE]
     return next(iter([*usual, *done, *asked]), None)
@@ -182,8 +184,10 @@ def negotiation(answers: list[Answer]) -> Answer | None:
 
 def took_large_hello(answers: list[Answer]) -> bool:
     """Was a full handshake made with the usual hello, which has all in it and is longer than a packet?"""
-    made = (answer for answer in answers if answer.handshake and answer.handshake.failure is None)
-    return any(answer.question == USUAL_HANDSHAKE for answer in made)
+    return any(
+        answer.handshake and answer.handshake.failure is None and answer.question == USUAL_HANDSHAKE
+        for answer in answers
+    )
 
 
 def large_hellos_refused(answers: list[Answer]) -> int:
@@ -192,14 +196,13 @@ def large_hellos_refused(answers: list[Answer]) -> int:
     It is no matter of length where the raw hello of TLS 1.3, which fits into a packet, was not answered either, or only
     with what our library has not.
     """
-    if took_large_hello(answers):
+    refused = sum(map(_refusals, _handshakes(answers, large=True)))
+    if not refused or took_large_hello(answers):
         return 0
     to_newest = [hello for asked, hello in offers(answers) if asked.version is Version.TLS1_3 and hello.is_hello]
     newest = any(lacks(hello) is None for hello in to_newest)
     took_short_hello = any(each.failure is None for each in _handshakes(answers, large=False))
-    if not (newest and took_short_hello):
-        return 0
-    return sum(map(_refusals, _handshakes(answers, large=True)))
+    return refused if newest and took_short_hello else 0
 
 
 def _handshakes(answers: list[Answer], *, large: bool) -> list[Handshake]:
@@ -231,6 +234,8 @@ def fell_silent(answers: list[Answer], kept: int) -> bool:
     At a later look, what was answered before is asked once more, after the rest: when that is answered again, the
     silences between are the server's way of saying "no".
     """
+    if len(answers) - kept < RATE_LIMIT_SILENCES:
+        return False
     longest = run = 0
     answered = kept > 0
     for answer in answers[kept:]:
@@ -243,7 +248,9 @@ def fell_silent(answers: list[Answer], kept: int) -> bool:
 
 def lacks_control(answers: list[Answer], kept: int) -> bool:
     """Did a later look meet FIN, RST or silence, and not one hello? An earlier one proves nothing about the present."""
-    present = answers[kept:] if kept else []
+    if not kept:
+        return False
+    present = answers[kept:]
     ended = any(Try(asked.shape, hello).ended for asked, hello in offers(present))
     return ended and not any(map(is_control, present))
 
@@ -309,11 +316,13 @@ def _is_like_a_handshake(asked: OfferVersion, hello: HelloAnswer) -> bool:
 
 def proved_versions(answers: list[Answer]) -> set[Version]:
     """Versions that a hello, or a handshake, shows to be spoken."""
-    proved = {answer.handshake.version for answer in answers if answer.handshake}
-    for hello in (answer.hello for answer in answers if answer.hello):
-        if hello.is_hello and hello.evidence is not Evidence.HIGHER_VERSION and hello.version is not None:
-            proved.add(version_of_code(hello.version))
-    return {version for version in proved if version is not None}
+    proved: set[Version | None] = set()
+    for answer in answers:
+        if answer.handshake:
+            proved.add(answer.handshake.version)
+        if (hello := answer.hello) and hello.is_hello and hello.evidence is not Evidence.HIGHER_VERSION:
+            proved.add(version_of_code(hello.version or 0))
+    return {version for version in proved if version}
 
 
 def absent(answers: list[Answer]) -> set[Version]:

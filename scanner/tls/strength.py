@@ -6,6 +6,7 @@ registered. A name that says nothing of the kind, or a number without a name, is
 
 import re
 from enum import StrEnum
+from functools import cache
 
 from scanner.tls.names import cipher_name, sslv2_cipher_name
 from scanner.tls.registry import OPENSSL_ONLY_CIPHERS
@@ -63,6 +64,7 @@ _OF_WORD = {
 _EPHEMERAL = ("TLS_DHE_", "TLS_ECDHE_", "TLS_DH_anon_", "TLS_ECDH_anon_", "TLS_PSK_DHE_", "TLS_ECCPWD_")
 
 
+@cache  # a number of two bytes
 def weaknesses(suite: int) -> tuple[Weakness, ...]:
     """What is weak about a suite of SSLv3 or TLS; nothing about most."""
     if suite in _INTEGRITY_ALONE:
