@@ -35,6 +35,9 @@ ROOMS = (
     Room(("scanner.economy", "scanner.interview"), PURE),
     Room(("scanner.conclusion", "scanner.trust", "scanner.chain"), PURE),
     Room(("scanner.clients", "scanner.findings", "scanner.certificate_parts"), PURE),
+    Room(("scanner.mail_policy", "scanner.mail_policy.result", "scanner.mail_policy.text_record"), PURE),
+    Room(("scanner.mail_policy.dane", "scanner.mail_policy.mta_sts", "scanner.mail_policy.tls_rpt"), PURE),
+    Room(("scanner.mail_policy.conformance",), PURE),
     Room(("scanner.record", "scanner.summary"), PURE),
     Room(("scanner.connection", "scanner.descriptors", "scanner.engine", "scanner.sink", "scanner.trust_store"), IO),
     Room(("scanner.config",), PURE),  # its timeouts are the connection's

@@ -421,8 +421,8 @@ class Counted:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.times = 0
-        self._real = trust._why_untrusted
-        monkeypatch.setattr(trust, "_why_untrusted", self)
+        self._real = trust.why_untrusted
+        monkeypatch.setattr(trust, "why_untrusted", self)
 
     def __call__(self, *arguments: Any) -> str | None:
         self.times += 1
