@@ -43,6 +43,7 @@ ROOMS = (
     Room(("scanner.config",), PURE),  # its timeouts are the connection's
     Room(("scanner.progress",), IO),
     Room(("scanner.run",), IO),
+    Room(("scanner.options",), PURE),
     Room(("scanner.cli",), IO),
 )
 

@@ -292,18 +292,3 @@ def test_requested_questions(
 ) -> None:
     """They are asked in the order of the list, whatever the order of the options."""
     assert config_of(monkeypatch, TARGET, *options).wanted.probes == probes
-
-
-@pytest.mark.parametrize(
-    ("complete", "incomplete", "expected"),
-    [
-        (cli._complete_services, "submissions,im", ["submissions,imap", "submissions,imaps"]),
-        (cli._complete_services, "MAI", ["mail"]),
-        (cli._complete_versions, "tlsv1.2,tlsv1.3", ["tlsv1.2,TLSv1.3"]),
-        (cli._complete_versions, "a", ["all"]),
-    ],
-)
-def test_completion(complete: object, incomplete: str, expected: list[str]) -> None:
-    """The last of some comma-separated words is completed."""
-    assert callable(complete)
-    assert complete(incomplete) == expected
