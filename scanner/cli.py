@@ -46,6 +46,7 @@ from scanner.trust_store import TrustStoreError, read_store, system_store
 from targets.exclude import BlockListError, block_list
 from targets.lines import STDIN, InputError, check_readable
 from targets.parse import Parser
+from targets.resolving.limits import DnsLimits
 from targets.services import GROUPS, SERVICES
 from targets.target import IPNetwork, Rejection
 
@@ -57,7 +58,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_LIMITS, _TIMEOUTS = Limits(), Timeouts()
+_LIMITS, _DNS_LIMITS, _TIMEOUTS = Limits(), DnsLimits(), Timeouts()
 
 log = structlog.get_logger()
 
@@ -215,11 +216,33 @@ def scan(
         list[str] | None,
         typer.Option(
             metavar="ADDRESS[:PORT]",
-            help="Ask this name server instead of the system's. Repeatable.",
+            help="Ask this name server instead of the system's. Repeatable: several share the questions.",
             rich_help_panel=SAFETY,
             show_default=False,
         ),
     ] = None,
+    trust_ad: Annotated[
+        bool,
+        typer.Option(
+            "--trust-ad",
+            help="Believe resolvers on other machines that they validated (DNSSEC); those on this one are believed.",
+            rich_help_panel=SAFETY,
+        ),
+    ] = False,
+    dns_queries: Annotated[
+        int,
+        typer.Option(min=0, metavar="N", help="Questions in flight to each name server.", rich_help_panel=PACE),
+    ] = _DNS_LIMITS.queries,
+    dns_rate: Annotated[
+        float,
+        typer.Option(
+            callback=check_finite,
+            min=0,
+            metavar="R",
+            help="Questions a second to each name server.",
+            rich_help_panel=PACE,
+        ),
+    ] = _DNS_LIMITS.rate,
     endpoints: Annotated[
         int, typer.Option(min=0, metavar="N", help="Endpoints in flight.", rich_help_panel=PACE)
     ] = _LIMITS.endpoints,
@@ -348,6 +371,8 @@ def scan(
         exclude=tuple(map(str, exclude or ())),
         block=tuple(network for path in exclude or () for network in _block_list(path)),
         resolvers=tuple(map(parse_resolver, resolver or ())),
+        trust_ad=trust_ad,
+        dns_limits=DnsLimits(dns_queries, dns_rate),
         limits=Limits(endpoints, connections, rate, per_address, per_address_rate, deferred),
         timeouts=Timeouts(timeout_connect, timeout_greeting, timeout_reply, timeout_tls, deadline),
         retries=retries,

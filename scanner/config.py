@@ -8,6 +8,7 @@ from scanner.connection import Timeouts
 from scanner.limits import Limits
 from scanner.looks import RETRIES
 from scanner.question import Wanted
+from targets.resolving.limits import DnsLimits
 from targets.services import Service, services_named
 from targets.target import Address, IPNetwork
 
@@ -28,6 +29,8 @@ class Config:
     exclude: tuple[str, ...] = ()  # the files that `block` was read from
     block: tuple[IPNetwork, ...] = ()
     resolvers: tuple[tuple[Address, int], ...] = ()  # none: those of the system
+    trust_ad: bool = False  # of resolvers on other machines too
+    dns_limits: DnsLimits = field(default_factory=DnsLimits)
     limits: Limits = field(default_factory=Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)
     retries: int = RETRIES  # later looks at what may only be of the moment
@@ -45,7 +48,9 @@ class Config:
             "versions": self.wanted.versions,
             "allow": [str(network) for network in self.allow],
             "exclude": [shown_path(path) for path in self.exclude],
+            "trust_ad": self.trust_ad,
             "limits": asdict(self.limits),
+            "dns_limits": asdict(self.dns_limits),
             "timeouts": asdict(self.timeouts),
             "retries": self.retries,
             "trust": shown_path(self.trust) if self.trust is not None else "system",

@@ -10,7 +10,7 @@ gives the output one second to take what is known.
 
 import gc
 import signal
-from dataclasses import replace
+from dataclasses import asdict, replace
 from enum import IntEnum
 from math import inf
 from typing import Any
@@ -64,14 +64,11 @@ class Run:
         self, config: Config, descriptor: int, trust: TrustStore | None = None, certificates: int | None = None
     ) -> None:
         """`certificates`: the descriptor of a file for them."""
-        limits, max_resolving = fit_to_descriptors(config.limits)
-        self.config = replace(config, limits=limits)
+        self._resolver = Resolver(config.resolvers, trust_ad=config.trust_ad, limits=config.dns_limits)
+        self.config = replace(config, limits=fit_to_descriptors(config.limits, self._resolver.descriptors))
         self.summary = Summary()
-        self._resolver = Resolver(config.resolvers)
         expander = Expander(Exclusions(config.allow, config.block), Seen(), self._resolver)
-        self._source = Source(
-            config.services, expander, targets=config.targets, inputs=config.inputs, max_resolving=max_resolving
-        )
+        self._source = Source(config.services, expander, targets=config.targets, inputs=config.inputs)
         self._sink = Sink(descriptor)
         self._certificates = None if certificates is None else Sink(certificates, "the file of the certificates")
         self._storing = trio.CancelScope()
@@ -217,6 +214,7 @@ class Run:
                 "status": dict(self.summary.statuses),
             },
             "connections": tally.connections,
+            "dns": asdict(self._resolver.tally),
             "certificates": self._certificates.records if self._certificates else None,
             "duration_s": round(wall_clock() - self._started, 3),
         }

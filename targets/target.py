@@ -94,6 +94,7 @@ class Reason(StrEnum):
     NODATA = "nodata"
     SERVFAIL = "servfail"
     DNS_TIMEOUT = "dns_timeout"
+    BOGUS = "bogus"  # it does not validate (DNSSEC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,12 @@ ROOMS = (
     Room(("targets", "targets.services", "targets.target", "targets.network", "targets.answer"), PURE),
     Room(("targets.hostname", "targets.columns", "targets.selection", "targets.parse"), PURE),
     Room(("targets.exclude", "targets.seen"), PURE),
+    Room(("targets.resolving", "targets.resolving.question", "targets.resolving.reply"), PURE),
+    Room(("targets.resolving.health", "targets.resolving.cache"), PURE),
+    Room(("targets.resolving.limits", "targets.resolving.resolv_conf"), IO),
+    Room(("targets.resolving.udp", "targets.resolving.tcp"), IO),
+    Room(("targets.resolving.name_server",), IO),
+    Room(("targets.resolving.servers",), IO),
     Room(("targets.lines", "targets.resolver"), IO),
     Room(("targets.estimate", "targets.expand", "targets.source"), IO),
     Room(("scanner", "scanner.cache", "scanner.wire_text", "scanner.hint", "scanner.outcome", "scanner.limits"), PURE),
@@ -156,10 +162,15 @@ def test_starttls_and_tls_are_strangers(package: str, other: str) -> None:
 
 @pytest.mark.parametrize(
     ("module", "rooms"),
-    [("socket", {"scanner.connection"}), ("time", {"scanner.engine"}), ("signal", {"scanner.run"}), ("asyncio", set())],
+    [
+        ("socket", {"scanner.connection", "targets.resolving.udp"}),
+        ("time", {"scanner.engine"}),
+        ("signal", {"scanner.run"}),
+        ("asyncio", set()),
+    ],
 )
 def test_one_room_for_each(module: str, rooms: set[str]) -> None:
-    """Sockets, the wall clock and signals have one room each."""
+    """Sockets, the wall clock and signals have their rooms: sockets one for the scan and one for the DNS."""
     assert {name for name, each in MODULES.items() if module in each.imports} == rooms
 
 

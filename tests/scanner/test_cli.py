@@ -17,6 +17,7 @@ from scanner.findings import FINDINGS
 from scanner.limits import Limits
 from scanner.run import ExitCode
 from scanner.tls.names import Version
+from targets.resolving.limits import DnsLimits
 from targets.services import SERVICES
 from tests.conftest import SCHEMA
 from tests.peers.command import tlsweep
@@ -256,8 +257,10 @@ def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         *("--timeout-connect", "6", "--timeout-greeting", "7", "--timeout-reply", "8", "--timeout-tls", "9"),
         *("--deadline", "10", "--trust", "ca.pem", "--test-injection", "--economical"),
         *("--certificates", "certificates.jsonl"),
+        *("--trust-ad", "--dns-queries", "11", "--dns-rate", "12.5"),
     )
     assert config.wanted.economical
+    assert (config.trust_ad, config.dns_limits) == (True, DnsLimits(11, 12.5))
     assert config.targets == ("a.example", "b.example")
     assert (config.inputs, config.output, config.der, config.progress) == (("/dev/null",), "out.jsonl", True, False)
     assert config.certificates == "certificates.jsonl"
