@@ -7,13 +7,15 @@ start at once. It comes in chunks, so that whoever takes them can let others run
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
+from targets.domain_expand import DomainExpander
+from targets.domain_targets import DomainTargets
 from targets.exclude import Exclusions
 from targets.network import Span, address_text, addresses, size
 from targets.resolver import Failure, Resolver
 from targets.seen import Seen
 from targets.target import Address, Endpoint, Host, Network, Origin, Reason, Rejection, Target
 
-Item = Endpoint | Rejection
+Item = Endpoint | Rejection | DomainTargets
 
 CHUNK = 256  # addresses of a network at a time
 
@@ -21,10 +23,12 @@ CHUNK = 256  # addresses of a network at a time
 class Expander:
     """Holds what a run excludes and what it has seen; its answers depend on the order in which it is asked."""
 
-    def __init__(self, exclusions: Exclusions, seen: Seen, resolver: Resolver) -> None:
+    def __init__(self, exclusions: Exclusions, seen: Seen, resolver: Resolver, *, with_policies: bool = True) -> None:
+        """`with_policies`: are mail domains asked for what they promise?"""
         self.exclusions = exclusions
         self._seen = seen
         self._resolver = resolver
+        self.domains = DomainExpander(exclusions, seen, resolver, with_policies=with_policies)
 
     async def resolve(self, host: Host) -> list[Item]:
         """The endpoints of a name that is to be looked up: its services on all its addresses.

@@ -3,28 +3,41 @@
 One task reads and parses. Addresses and networks go straight on; a name is resolved by a task of its own, up to 256
 of them at once. All put what they find, in batches, into a channel that holds none: when the consumer stops taking,
 everything stands still and costs nothing. Names therefore come out of order; each item knows its line.
+
+A mail domain is resolved likewise. Where an answer to it may only be of the moment, it is asked about once more, when
+that answer is no longer remembered; so many may wait for that at once.
 """
 
 import os
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import count
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
+import structlog
 import trio
 
+from targets.domain_targets import DomainTargets
 from targets.estimate import estimate
 from targets.expand import Expander, Item
 from targets.lines import InputError, LineSplitter, blocks_of
+from targets.mail_answer import DomainAnswer
 from targets.parse import Parser
-from targets.resolver import NoNameServersError
+from targets.resolver import FAILURE_TTL_S, NoNameServersError
 from targets.services import Service
-from targets.target import Endpoint, Host, Rejection, Target
+from targets.target import Endpoint, Host, MailDomain, Rejection, Target
 
 MAX_RESOLVING = 256
+ASK_AGAIN_AFTER_S = FAILURE_TTL_S + 1
+MAX_ASKED_AGAIN = 20_000  # mail domains that wait for it, some 500 bytes each; beyond it, what came first is taken
 BATCH = 256  # items; what a consumer gets without a switch of tasks
+
+T = TypeVar("T")
+
+log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -32,7 +45,7 @@ class Counts:
     """What became of the lines, each of which counts once that is known. A target of the command line is a line."""
 
     blank: int = 0  # with comments and CSV headers
-    expanded: int = 0  # gave at least one endpoint
+    expanded: int = 0  # gave at least one endpoint, or is a mail domain
     rejected: int = 0  # gave none
 
     @property
@@ -172,8 +185,9 @@ class _Intake:
         self._batches = batches
         self._nursery = nursery
         self._free = trio.Semaphore(max_resolving)
+        self._later: deque[tuple[float, MailDomain]] = deque()  # in the order in which they are due
 
-    async def take(self, named: Target | Rejection | None) -> None:
+    async def take(self, named: Target | MailDomain | Rejection | None) -> None:
         match named:
             case None:
                 self._counts.blank += 1
@@ -181,7 +195,9 @@ class _Intake:
                 self._counts.rejected += 1
                 await self._batches.add([named])
             case Host(address=None):
-                await self._start_resolving(named)
+                await self._start(self._resolve, named)
+            case MailDomain():
+                await self._take_domain(named)
             case _:
                 await self._expand(named)
 
@@ -198,22 +214,78 @@ class _Intake:
         if not has_endpoint:
             self._counts.rejected += 1
 
-    async def _start_resolving(self, host: Host) -> None:
+    async def _take_domain(self, domain: MailDomain) -> None:
+        if rejection := self._expander.domains.repeated(domain):
+            self._counts.rejected += 1
+            await self._batches.add([rejection])
+        else:
+            await self._start(self._ask, domain)
+
+    async def _start(self, resolve: Callable[[T], Awaitable[None]], target: T) -> None:
         try:
             self._free.acquire_nowait()
         except trio.WouldBlock:
             await self._batches.flush()  # what is found already does not wait for the DNS
             await self._free.acquire()
-        self._nursery.start_soon(self._resolve, host)
+        self._nursery.start_soon(resolve, target)
 
     async def _resolve(self, host: Host) -> None:
         """Done when the consumer has taken the endpoints: a slow one does not make them pile up here."""
         try:
             items = await self._expander.resolve(host)
         except NoNameServersError as error:
-            self._batches.failure = error
-            self._nursery.cancel_scope.cancel()
+            self._give_up(error)
             return
+        await self._hand_over(items)
+
+    def _give_up(self, error: NoNameServersError) -> None:
+        self._batches.failure = error
+        self._nursery.cancel_scope.cancel()
+
+    async def _ask(self, domain: MailDomain) -> None:
+        """Ask about a mail domain; once more later, where that is worth it and there is room."""
+        try:
+            answer = await self._answer(domain)
+        except NoNameServersError as error:
+            self._give_up(error)
+            return
+        if answer.is_final or len(self._later) >= MAX_ASKED_AGAIN:
+            await self._hand_over_domain(answer)
+            return
+        self._later.append((trio.current_time() + ASK_AGAIN_AFTER_S, domain))
+        if len(self._later) == 1:
+            self._nursery.start_soon(self._ask_again)
+        self._free.release()
+
+    async def _ask_again(self) -> None:
+        """Until nobody waits."""
+        while self._later:
+            due, domain = self._later[0]
+            await trio.sleep_until(due)
+            await self._start(self._ask_last, domain)
+            self._later.popleft()
+
+    async def _ask_last(self, domain: MailDomain) -> None:
+        """Ask for the last time."""
+        await self._hand_over_domain(await self._answer(domain))
+
+    async def _answer(self, domain: MailDomain) -> DomainAnswer:
+        """What the DNS says; a bug of ours costs no domain its record."""
+        try:
+            return await self._expander.domains.ask(domain)
+        except NoNameServersError:
+            raise
+        except Exception as error:
+            while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+                error = error.exceptions[0]
+            log.error("internal error", domain=domain.name, exc_info=error)
+            return DomainAnswer(domain, error=f"{type(error).__name__}: {error}")
+
+    async def _hand_over_domain(self, answer: DomainAnswer) -> None:
+        rejections, targets = self._expander.domains.expand(answer)
+        await self._hand_over([*rejections, targets])
+
+    async def _hand_over(self, items: list[Item]) -> None:
         if _has_endpoint(items):
             self._counts.expanded += 1
         else:
@@ -223,4 +295,5 @@ class _Intake:
 
 
 def _has_endpoint(items: list[Item]) -> bool:
-    return any(isinstance(item, Endpoint) for item in items)
+    """Or a mail domain, which has its record whatever becomes of it."""
+    return any(isinstance(item, Endpoint | DomainTargets) for item in items)

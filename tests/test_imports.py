@@ -23,7 +23,7 @@ class Room:
 ROOMS = (
     Room(("targets", "targets.services", "targets.target", "targets.network", "targets.answer"), PURE),
     Room(("targets.hostname", "targets.columns", "targets.selection", "targets.parse"), PURE),
-    Room(("targets.exclude", "targets.seen"), PURE),
+    Room(("targets.exclude", "targets.seen", "targets.mail_answer", "targets.domain_targets"), PURE),
     Room(("targets.resolving", "targets.resolving.question", "targets.resolving.reply"), PURE),
     Room(("targets.resolving.health", "targets.resolving.cache"), PURE),
     Room(("targets.resolving.limits", "targets.resolving.resolv_conf"), IO),
@@ -31,6 +31,7 @@ ROOMS = (
     Room(("targets.resolving.name_server",), IO),
     Room(("targets.resolving.servers",), IO),
     Room(("targets.lines", "targets.resolver"), IO),
+    Room(("targets.mail_domain", "targets.domain_expand"), IO),
     Room(("targets.estimate", "targets.expand", "targets.source"), IO),
     Room(("scanner", "scanner.cache", "scanner.wire_text", "scanner.hint", "scanner.outcome", "scanner.limits"), PURE),
     Room(("scanner.dialogue",), PURE),
