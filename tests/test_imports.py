@@ -47,6 +47,7 @@ ROOMS = (
     Room(("scanner.mail_policy.conformance",), PURE),
     Room(("scanner.record", "scanner.summary"), PURE),
     Room(("scanner.connection", "scanner.descriptors", "scanner.engine", "scanner.sink", "scanner.trust_store"), IO),
+    Room(("scanner.mail_policy.fetch",), IO),
     Room(("scanner.config",), PURE),  # its timeouts are the connection's
     Room(("scanner.progress",), IO),
     Room(("scanner.run",), IO),
@@ -57,7 +58,19 @@ ROOMS = (
 # What talks to the world, by the module that has to be imported for it.
 WORLDLY = {
     *("anyio", "asyncio", "fcntl", "glob", "http", "io", "multiprocessing", "pathlib", "resource", "select"),
-    *("selectors", "shutil", "signal", "socket", "socketserver", "ssl", "subprocess", "sys", "tempfile", "threading"),
+    *(
+        "httpcore",
+        "selectors",
+        "shutil",
+        "signal",
+        "socket",
+        "socketserver",
+        "ssl",
+        "subprocess",
+        "sys",
+        "tempfile",
+        "threading",
+    ),
     *("trio", "urllib", "dns.asyncbackend", "dns.asyncresolver", "dns.resolver"),
 }
 OS_WITHOUT_IO = {"urandom", "fsencode", "fsdecode"}
@@ -194,6 +207,7 @@ def test_nobody_else_asks_what_time_it_is() -> None:
         ("import os\nos.urandom(8)", set()),
         ("import dns.name", set()),
         ("import ioannina", set()),
+        ("import httpcore", {"httpcore"}),
     ],
 )
 def test_io_is_seen(source: str, io: set[str]) -> None:
