@@ -17,6 +17,7 @@ from rich.table import Table
 from scanner import __version__
 from scanner.config import STDOUT, Config
 from scanner.connection import Timeouts
+from scanner.domain_findings import DOMAIN_FINDINGS
 from scanner.findings import FINDINGS
 from scanner.limits import Limits
 from scanner.looks import RETRIES
@@ -155,6 +156,14 @@ def scan(
             show_default=False,
         ),
     ] = None,
+    no_policy: Annotated[
+        bool,
+        typer.Option(
+            "--no-policy",
+            help="Do not ask mail domains for what they promise: neither DANE, nor MTA-STS, nor TLS-RPT.",
+            rich_help_panel=WHAT,
+        ),
+    ] = False,
     groups: Annotated[bool, typer.Option("--groups", help=PROBES["groups"].help, rich_help_panel=FURTHER)] = False,
     ciphers: Annotated[bool, typer.Option("--ciphers", help=PROBES["ciphers"].help, rich_help_panel=FURTHER)] = False,
     alpn: Annotated[bool, typer.Option("--alpn", help=PROBES["alpn"].help, rich_help_panel=FURTHER)] = False,
@@ -379,6 +388,7 @@ def scan(
         hello_name=hello_name,
         trust=str(trust) if trust is not None else None,
         der=der,
+        with_policies=not no_policy,
         progress=progress,
     )
     _check_inputs(config)
@@ -533,7 +543,7 @@ def print_findings() -> None:
     table.add_column("finding", no_wrap=True)
     table.add_column("severity", no_wrap=True)
     table.add_column("what it means, and what to do")
-    for row in FINDINGS.values():
+    for row in (*FINDINGS.values(), *DOMAIN_FINDINGS.values()):
         table.add_row(row.id, row.severity, f"{row.meaning} [b]{row.remedy}[/b]\n{row.reference}")
     Console().print(table)
 

@@ -37,6 +37,7 @@ class Config:
     hello_name: str | None = None  # None: the address literal of each connection
     trust: str | None = None  # a file of certificates; None: what the system trusts
     der: bool = False
+    with_policies: bool = True  # ask mail domains for what they promise: DANE, MTA-STS, TLS-RPT
     progress: bool = True
 
     def settings(self) -> dict[str, Any]:
@@ -55,6 +56,7 @@ class Config:
             "retries": self.retries,
             "trust": shown_path(self.trust) if self.trust is not None else "system",
             "der": self.der,
+            "policy": self.with_policies,
             "certificates": shown_path(self.certificates) if self.certificates is not None else None,
             "test_injection": self.wanted.test_injection,
             "probes": self.wanted.probes,

@@ -12,6 +12,9 @@ from scanner.certificate_parts import certificate_facts, in_base64, leaf_part, o
 from scanner.chain import Chain, chain_of, client_certificate_of, timestamps_of
 from scanner.clients import Clients, clients_of
 from scanner.conclusion import Conclusion
+from scanner.domain_findings import domain_findings_of
+from scanner.domain_record import domain_part
+from scanner.domain_status import Known
 from scanner.findings import Finding, findings_of
 from scanner.interview import Interview
 from scanner.looks import Look
@@ -80,6 +83,17 @@ class Recorder:
             "reason": rejection.reason,
             "detail": rejection.detail,
             "count": rejection.count,
+        }
+
+    def domain(self, known: Known, *, with_policies: bool = True) -> Record:
+        """The one record of a mail domain."""
+        part = domain_part(known, with_policies=with_policies)
+        findings = domain_findings_of(known.answer, part)
+        return {
+            **self._head("domain"),
+            **_origin(known.targets.origin),
+            **part,
+            "findings": None if known.answer.error else [_finding(each) for each in findings],
         }
 
     def endpoint(self, interview: Interview, conclusion: Conclusion, ended: float) -> Record:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dns.name import Name, root
+from dns.rdata import Rdata
 from dns.rdtypes.ANY.MX import MX
-from dns.rdtypes.ANY.TLSA import TLSA
 from dns.rdtypes.IN.SRV import SRV
 
 from targets.answer import DnsAnswer, Dnssec, DnsStatus
@@ -62,7 +62,7 @@ class MailHost:
     dnssec: Dnssec = Dnssec.INDETERMINATE  # of its addresses and TLSA records, whichever is the weakest
     addresses: tuple[Address, ...] = ()
     canonical: str | None = None  # the end of its chain of aliases
-    tlsa: tuple[TLSA, ...] | None = None
+    tlsa: tuple[Rdata, ...] | None = None
     tlsa_base: str | None = None
     oddities: frozenset[Oddity] = frozenset()
     is_final: bool = True

@@ -12,8 +12,8 @@ from ipaddress import ip_address
 from typing import Generic, Protocol, TypeVar
 
 import trio
+from dns.rdata import Rdata
 from dns.rdatatype import RdataType
-from dns.rdtypes.ANY.TLSA import TLSA
 from dns.rdtypes.IN.A import A
 from dns.rdtypes.IN.AAAA import AAAA
 from dns.rdtypes.IN.SRV import SRV
@@ -224,12 +224,10 @@ def _addresses(answer: DnsAnswer) -> list[Address]:
     return sorted(addresses, key=int)
 
 
-def _tlsa_records(answer: DnsAnswer) -> tuple[TLSA, ...] | None:
+def _tlsa_records(answer: DnsAnswer) -> tuple[Rdata, ...] | None:
     if not answer.status.is_final:
         return None
-    records = [record for record in answer.records if isinstance(record, TLSA)]
-    records.sort(key=lambda record: (record.usage, record.selector, record.mtype, record.cert))
-    return tuple(records[:MAX_TLSA])
+    return tuple(sorted(answer.records, key=lambda record: record.to_wire() or b"")[:MAX_TLSA])
 
 
 def _oddities(named_by: str | None, host: MailHost) -> frozenset[Oddity]:

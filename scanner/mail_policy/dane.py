@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 from cryptography.x509.oid import NameOID
 from dns.rdata import Rdata
-from dns.rdtypes.ANY.TLSA import TLSA
+from dns.rdatatype import RdataType
 from OpenSSL import crypto
 
 from scanner.mail_policy.result import Result, each_once
@@ -40,6 +40,7 @@ DANE_TA, DANE_EE = 2, 3
 CERTIFICATE, KEY = 0, 1
 FULL, SHA2_256, SHA2_512 = 0, 1, 2
 
+_NUMBERS = 3  # octets before the data
 _DIGESTS = {SHA2_256: sha256, SHA2_512: sha512}
 _DH = {crypto.TYPE_DH, 920}  # of PKCS #3, and EVP_PKEY_DHX: of X9.42
 _UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion)
@@ -114,9 +115,9 @@ class Dane:
 
 
 def tlsas_of(records: Iterable[Rdata]) -> tuple[Tlsa, ...]:
-    """The TLSA records of an answer."""
-    found = (record for record in records if isinstance(record, TLSA))
-    return tuple(Tlsa(each.usage, each.selector, each.mtype, each.cert) for each in found)
+    """The TLSA records of an answer; what the DNS library would not read as one (its length is wrong), too."""
+    wires = (record.to_wire() for record in records if record.rdtype == RdataType.TLSA)
+    return tuple(Tlsa(wire[0], wire[1], wire[2], wire[_NUMBERS:]) for wire in wires if wire)
 
 
 def judge(records: Iterable[Tlsa], chain: tuple[bytes, ...], base_domain: str, now: datetime) -> Dane:

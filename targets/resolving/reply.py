@@ -30,6 +30,7 @@ _POINTER, _POINTER_TARGET = 0xC0, 0x3FFF
 _TO_QUESTION = b"\xc0\x0c"  # the usual owner: a pointer to the name in the question
 _RESPONSE, _OPCODE, _AUTHORITATIVE, _TRUNCATED, _RCODE = 0x8000, 0x7800, 0x0400, 0x0200, 0x000F
 _EXTENDED_ERROR = 15  # an option of EDNS (RFC 8914 §2)
+_TLSA_NUMBERS_BYTES = 3  # RFC 6698 §2.1
 _SOA_NUMBERS_BYTES = 20
 # An error may come without the question that it is about: its sender could not read it.
 _QUESTIONLESS = {dns.rcode.FORMERR, dns.rcode.SERVFAIL, dns.rcode.NOTIMP, dns.rcode.REFUSED}
@@ -156,6 +157,11 @@ def _data(wire: bytes, kind: RdataType, found: list[_Record], names: dict[int, b
         try:
             data.append(dns.rdata.from_wire_parser(_IN, kind, parser))
         except dns.exception.DNSException as error:
+            if kind == RdataType.TLSA and each.length >= _TLSA_NUMBERS_BYTES:
+                # Somebody's mistake (a digest of another length than its kind has), and none of the message's: the
+                # library refuses it, and whoever reads the records has to see it.
+                data.append(dns.rdata.GenericRdata(_IN, kind, wire[each.at : each.at + each.length]))
+                continue
             raise MalformedError(f"{kind.name} data that cannot be read") from error
         if parser.remaining():
             raise MalformedError(f"{kind.name} data that are longer than they say")

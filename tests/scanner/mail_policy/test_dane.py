@@ -9,6 +9,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from dns.rdataclass import RdataClass
+from dns.rdatatype import RdataType
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -177,6 +179,13 @@ def test_records_of_dnspython() -> None:
         dns.rdata.from_text("IN", "CNAME", "a.example."),
     ]
     assert tlsas_of(records) == (Tlsa(3, 1, 1, b"\xab" * 32),)
+
+
+def test_a_record_that_the_dns_library_refuses() -> None:
+    """Its data are not as long as its digest is: it is there, and cannot be used."""
+    wrong = dns.rdata.GenericRdata(RdataClass.IN, RdataType.TLSA, b"\3\1\1" + b"\xab" * 20)
+    assert tlsas_of([wrong]) == (Tlsa(3, 1, 1, b"\xab" * 20),)
+    assert [record.unusable for record in usability(tlsas_of([wrong]))] == [Unusable.DATA]
 
 
 def test_a_crowd_of_records() -> None:

@@ -179,6 +179,19 @@ def test_malformed_answers(answer: bytes) -> None:
         read(_with_answer(answer))
 
 
+@pytest.mark.parametrize(("length", "is_kept"), [(3, True), (12, True), (2, False)])
+def test_tlsa_data_of_a_wrong_length(length: int, is_kept: bool) -> None:
+    """It is the domain's mistake, and not the message's: it is kept as it came, unless it is no TLSA record at all."""
+    asked, data = question("mx.example", RdataType.TLSA), bytes(range(1, length + 1))
+    answer = b"\xc0\x0c" + struct.pack("!2HIH", RdataType.TLSA, 1, 60, length) + data
+    wire = struct.pack("!6H", NUMBER, 0x8180, 1, 1, 0, 0) + asked.wire + answer
+    if is_kept:
+        assert [(record.rdtype, record.to_wire()) for record in read(wire, asked).records] == [(RdataType.TLSA, data)]
+    else:
+        with pytest.raises(MalformedError):
+            read(wire, asked)
+
+
 def test_records_of_another_class() -> None:
     """What is not of the Internet is no answer."""
     assert read(_with_answer(b"\xc0\x0c" + FIXED.replace(b"\0\1\0\1", b"\0\1\0\3"))).records == ()
