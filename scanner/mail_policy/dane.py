@@ -9,13 +9,13 @@ Pure. Whether the records count is for the caller to say: only where they, and t
   7671 §8.1). Where none does, it is `tlsa-invalid` too.
     - DANE-EE(3): the leaf itself. Its names and its period do not count (RFC 7672 §3.1.1).
     - DANE-TA(2): an issuer above the leaf, in the chain or in the record. The chain must lead to it, be in time, and
-      name the host (§3.1.2, §3.2.2). Where the record has its match and this fails, the certificate is what is wrong:
-      `certificate-not-trusted`, `certificate-expired` and `certificate-host-mismatch`, of which RFC 8460 §4.3.1 says
-      that they are about the constraints of a DANE policy as well.
+      name the host (§3.1.2, §3.2.2). What was sent and has nothing to do with the leaf is no issuer. Where the record
+      has its match and this fails, the certificate is what is wrong: `certificate-not-trusted`, `certificate-expired`
+      and `certificate-host-mismatch`, of which RFC 8460 §4.3.1 says that they are about a DANE policy as well.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -129,7 +129,8 @@ def judge(records: Iterable[Tlsa], chain: tuple[bytes, ...], base_domain: str, n
     judged = usability(records)
     if not chain:
         return Dane(judged)
-    anchors = {record.tlsa: _anchors(record.tlsa, chain) for record in judged if record.usable}
+    path = _path(chain) if any(each.usable and each.tlsa.usage == DANE_TA for each in judged) else []
+    anchors = {each.tlsa: _anchors(each.tlsa, chain, path) for each in judged if each.usable}
     found = Dane(tuple(replace(each, matched=bool(anchors[each.tlsa]) if each.usable else None) for each in judged))
     above = [anchor for tlsa, some in anchors.items() if tlsa.usage == DANE_TA for anchor in some]
     if not above or any(each.matched and each.tlsa.usage == DANE_EE for each in found.records):
@@ -190,23 +191,24 @@ def _key(data: bytes) -> PublicKeyTypes | None:
         return None
 
 
-def _anchors(tlsa: Tlsa, chain: tuple[bytes, ...]) -> tuple[bytes, ...]:
+def _anchors(tlsa: Tlsa, chain: tuple[bytes, ...], path: list[x509.Certificate]) -> tuple[bytes, ...]:
     """The certificates that a record vouches for, in DER; none where it does not match.
 
     An issuer that is there in full need not be sent (RFC 7671 §5.2.2), and if only its key is there, what it has signed
-    is as good (§5.2.3).
+    at the top is as good (§5.2.3).
     """
     if tlsa.usage == DANE_EE:
         return chain[:1] if _matches(tlsa, chain[0]) else ()
-    if sent := tuple(der for der in chain[1:] if _matches(tlsa, der)):
+    issuers = (each.public_bytes(Encoding.DER) for each in path[1:])
+    if sent := tuple(der for der in issuers if _matches(tlsa, der)):
         return sent
-    if tlsa.matching != FULL or tlsa.data == chain[0]:
+    if tlsa.matching != FULL or tlsa.data == chain[0] or not path:
         return ()
-    try:
-        path = _path([x509.load_der_x509_certificate(der) for der in chain])
-        return _left_out(tlsa, path)
-    except _UNREADABLE:
-        return ()
+    if tlsa.selector == KEY:
+        return (path[-1].public_bytes(Encoding.DER),) if _signed(path[-1], _key(tlsa.data)) else ()
+    issuer = _certificate(tlsa.data)
+    below = next((each for each in path if issuer and each.issuer == issuer.subject), None)
+    return (tlsa.data,) if below and _signed(below, _key(spki_of(tlsa.data) or b"")) else ()
 
 
 def _matches(tlsa: Tlsa, der: bytes) -> bool:
@@ -217,36 +219,41 @@ def _matches(tlsa: Tlsa, der: bytes) -> bool:
     return tlsa.data == (selected if tlsa.matching == FULL else _DIGESTS[tlsa.matching](selected).digest())
 
 
-def _path(chain: list[x509.Certificate]) -> list[x509.Certificate]:
-    """From the leaf upwards by the names, in whichever order they were sent."""
-    path, rest = chain[:1], chain[1:]
-    while above := next((each for each in rest if each.subject == path[-1].issuer), None):
-        rest.remove(above)
-        path.append(above)
+def _path(chain: tuple[bytes, ...]) -> list[x509.Certificate]:
+    """From the leaf upwards by the names, in whichever order they were sent; what has nobody below it is left out."""
+    leaf, *rest = map(_certificate, chain)
+    path = [leaf] if leaf else []
+    above = [each for each in rest if each]
+    for below in path:  # which grows
+        issuers = [each for each in above if each.subject == below.issuer]
+        above = [each for each in above if each not in issuers]
+        path += issuers
     return path
 
 
-def _left_out(tlsa: Tlsa, path: list[x509.Certificate]) -> tuple[bytes, ...]:
-    if tlsa.selector == KEY:
-        return (path[-1].public_bytes(Encoding.DER),) if _signed(path[-1], _key(tlsa.data)) else ()
-    issuer = x509.load_der_x509_certificate(tlsa.data)
-    below = next((each for each in path if each.issuer == issuer.subject), None)
-    return (tlsa.data,) if below and _signed(below, _key(spki_of(tlsa.data) or b"")) else ()
+def _certificate(der: bytes) -> x509.Certificate | None:
+    """None where it, or a name of it, cannot be parsed."""
+    with warnings.catch_warnings(action="ignore"):  # the library's, about what it will refuse one day
+        try:
+            certificate = x509.load_der_x509_certificate(der)
+            hash((certificate.subject, certificate.issuer))  # which are parsed no sooner
+            return certificate
+        except _UNREADABLE:
+            return None
 
 
 def _signed(certificate: x509.Certificate, key: PublicKeyTypes | None) -> bool:
     """Was it signed with the private key of this one?"""
     signature, signed = certificate.signature, certificate.tbs_certificate_bytes
-    parameters = certificate.signature_algorithm_parameters
     try:
-        match key, parameters:
-            case rsa.RSAPublicKey(), padding.PKCS1v15() | padding.PSS():
+        match key, certificate.signature_algorithm_parameters:
+            case rsa.RSAPublicKey(), (padding.PKCS1v15() | padding.PSS()) as scheme:
                 digest = certificate.signature_hash_algorithm
                 if digest is None:
                     return False
-                key.verify(signature, signed, parameters, digest)
-            case ec.EllipticCurvePublicKey(), ec.ECDSA():
-                key.verify(signature, signed, parameters)
+                key.verify(signature, signed, scheme, digest)
+            case ec.EllipticCurvePublicKey(), ec.ECDSA() as scheme:
+                key.verify(signature, signed, scheme)
             case ((ed25519.Ed25519PublicKey() | ed448.Ed448PublicKey()), None):
                 key.verify(signature, signed)
             case _:
@@ -262,23 +269,14 @@ def _what_fails(chain: tuple[bytes, ...], anchors: Iterable[bytes], now: datetim
     time_valid = leaf.valid_at(now)
     if time_valid is None or leaf.dns_names is None:
         return (Result.FAILURE,)
-    store = TrustStore(tuple(_read(anchors)), ("TLSA",))
+    store = TrustStore(tuple(crypto.load_certificate(crypto.FILETYPE_ASN1, der) for der in anchors), ("TLSA",))
     moment = now if time_valid and now != leaf.not_after else None  # as in `trust`: its expiry is told once
     applies = {Result.EXPIRED: not time_valid, Result.NOT_TRUSTED: why_untrusted(store, chain, moment) is not None}
     return each_once(word for word in applies if applies[word])
 
 
-def _read(certificates: Iterable[bytes]) -> Iterator[crypto.X509]:
-    """A digest may be that of something that is none."""
-    for der in certificates:
-        with suppress(crypto.Error):
-            yield crypto.load_certificate(crypto.FILETYPE_ASN1, der)
-
-
 def _common_names(leaf: bytes) -> frozenset[str]:
     """The most specific common name, which counts where a certificate has no DNS names (RFC 7672 §3.2.3)."""
-    try:
-        named = x509.load_der_x509_certificate(leaf).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    except _UNREADABLE:
-        return frozenset()
+    certificate = _certificate(leaf)
+    named = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME) if certificate else []
     return frozenset(str(each.value).lower() for each in named[-1:])

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from scanner.starttls import SPOKEN
 from scanner.tls.names import Version
-from tests.fuzz import readers
+from tests.fuzz import policies, readers
 from tests.fuzz.dialogues import ProtocolTarget
 from tests.fuzz.hellos import ANSWERS, AlteredTarget, HandshakeTarget, HelloTarget
 from tests.fuzz.inputs import Input, read
@@ -55,6 +55,10 @@ def _targets() -> dict[str, Target]:
         "hint": Reader(readers.check_hint, plain_seeds(readers.first_words()), readers.first_words),
         "ber": Reader(readers.check_ber, plain_seeds(_said_by("ldap"))),
         "xml": Reader(readers.check_xml, plain_seeds(_said_by("xmpp"))),
+        "tlsa": Reader(policies.check_tlsa, policies.tlsa_seeds),
+        "sts-record": Reader(policies.check_sts_record, plain_seeds(policies.STS_RECORDS)),
+        "sts-policy": Reader(policies.check_sts_policy, policies.policy_seeds),
+        "tls-rpt": Reader(policies.check_tls_rpt, plain_seeds(policies.TLS_RPT_RECORDS)),
         "targets": Reader(readers.check_targets, readers.target_seeds),
         "block-list": Reader(readers.check_block_list, plain_seeds([b"192.0.2.0/24 # a\n::/0\n", b"10.0.0.1\n"])),
         "hostname": Reader(readers.check_hostname, plain_seeds(readers.TARGET_LINES)),

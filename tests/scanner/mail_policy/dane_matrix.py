@@ -21,13 +21,13 @@ LONG_AGO = (NOW - 300 * DAY, NOW - DAY)
 
 @dataclass(frozen=True)
 class Case:
-    """`chain` as it is sent, leaf first. `strict`: OpenSSL asks for more here, or for less; why is said beside it."""
+    """`chain` as it is sent, leaf first. `openssl`: what that makes of it, where it sees it otherwise."""
 
     name: str
     chain: tuple[Made, ...]
     records: tuple[Tlsa, ...]
     results: tuple[Result, ...]
-    disputed: str | None = None
+    openssl: tuple[Result, ...] | None = None
 
     @property
     def ders(self) -> tuple[bytes, ...]:
@@ -62,6 +62,8 @@ class World:
         self.alone = leaf(None)
         self.old_middle = authority("middle", self.root, period=LONG_AGO)
         self.by_old_middle = leaf(self.old_middle)
+        self.old_root = authority("root", period=LONG_AGO)
+        self.by_old_root = leaf(self.old_root)
         self.constrained = authority("no more below", self.root, length=0)
         self.below = authority("below", self.constrained)
         self.too_deep = leaf(self.below)
@@ -106,16 +108,23 @@ def _issuers() -> Iterator[Case]:
     yield Case("root at the top", (world.leaf, world.middle, world.root), (root,), OK)
     yield Case("middle below a root", (world.leaf, world.middle, world.root), (middle,), OK)
     yield Case("in another order", (world.leaf, world.root, world.middle), (root,), OK)
-    yield Case("a gap below the root", (world.leaf, world.root), (root,), UNTRUSTED, "OpenSSL finds no match at all")
+    yield Case("a gap below the root", (world.leaf, world.root), (root,), INVALID)
     stranger = (world.other, world.middle)
-    yield Case("not its issuer", stranger, (middle,), UNTRUSTED)
+    yield Case("not its issuer", stranger, (middle,), INVALID)
     forged = leaf(world.middle, signer=world.other_root.key)
     yield Case("not its signature", (forged, world.middle), (middle,), UNTRUSTED)
     old = tlsa(DANE_TA, CERTIFICATE, SHA2_256, world.old_middle)
-    yield Case("an issuer that is expired", (world.by_old_middle, world.old_middle), (old,), UNTRUSTED)
+    # Of the issuer at the top, it looks at the period of one that has signed itself, and not at that of another.
+    yield Case("an issuer that is expired", (world.by_old_middle, world.old_middle), (old,), UNTRUSTED, openssl=OK)
+    by_old_root = (world.by_old_root, world.old_root)
+    yield Case(
+        "a root that is expired", by_old_root, (tlsa(DANE_TA, CERTIFICATE, SHA2_256, world.old_root),), UNTRUSTED
+    )
     deep = (world.too_deep, world.below, world.constrained)
     yield Case("too many below", deep, (tlsa(DANE_TA, CERTIFICATE, SHA2_256, world.constrained),), UNTRUSTED)
     yield Case("by its common name", (world.common_name, world.middle), (middle,), OK)
+    nameless = leaf(world.middle, subject=x509.Name([]))
+    yield Case("without a subject", (nameless, world.middle), (middle,), OK)
     wild = leaf(world.middle, names=("*.example.org",))
     yield Case("by a wildcard", (wild, world.middle), (middle,), OK)
     both = leaf(world.middle, names=("mx.example.net",), period=LONG_AGO)
@@ -139,8 +148,9 @@ def _left_out() -> Iterator[Case]:
         other = tlsa(DANE_TA, selector, matching, world.other_root)
         yield Case(f"{kind} another root", (world.leaf, world.middle), (other,), INVALID)
     same_name = made("root", None, (x509.BasicConstraints(ca=True, path_length=None), True), key=world.other_root.key)
-    yield Case("of the same name", (world.leaf, world.middle), (tlsa(DANE_TA, 0, FULL, same_name),), INVALID)
-    # Both are matched: by the DNS the leaf is under the root, whichever of its fields fails is told.
+    # It takes this one for the issuer by the name alone, and then finds that it is not.
+    same = tlsa(DANE_TA, CERTIFICATE, FULL, same_name)
+    yield Case("of the same name", (world.leaf, world.middle), (same,), INVALID, openssl=UNTRUSTED)
     root = tlsa(DANE_TA, CERTIFICATE, FULL, world.root)
     yield Case("left out, expired", (world.expired, world.middle), (root,), EXPIRED)
     yield Case("left out, elsewhere", (world.elsewhere, world.middle), (root,), UNNAMED)
@@ -193,5 +203,6 @@ def _unusable() -> Iterator[Case]:
         "a certificate and more": Tlsa(DANE_EE, CERTIFICATE, FULL, world.leaf.der + b"\0"),
         "a key and more": Tlsa(DANE_EE, KEY, FULL, tlsa(DANE_EE, KEY, FULL, world.leaf).data + b"\0"),
     }.items():
-        yield Case(f"{name} alone", chain, (record,), INVALID)
+        # To s_client, which is no mail server, PKIX-TA and PKIX-EE are usable.
+        yield Case(f"{name} alone", chain, (record,), INVALID, openssl=UNTRUSTED if record.usage < DANE_TA else None)
         yield Case(f"{name} beside a good one", chain, (record, right), OK)
