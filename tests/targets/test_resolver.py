@@ -482,6 +482,44 @@ async def test_all_servers_are_dead(patient_clock: MockClock) -> None:
         assert [line["event"] for line in logs] == ["a name server answers again"]
 
 
+async def test_nobody_listens(patient_clock: MockClock) -> None:
+    """Where all refuse at once, they are still given the time that a server takes to start, and then it is over."""
+    async with name_server(ZONE) as gone:
+        pass
+    answers = list[DnsAnswer]()
+
+    async def ask_for(number: int) -> None:
+        answers.append(await ask(resolver, f"n{number}.example"))
+
+    resolver = Resolver(gone.servers, limits=DnsLimits(rate=0))
+    with capture_logs():
+        async with trio.open_nursery() as nursery:
+            for number in range(300):
+                nursery.start_soon(ask_for, number)
+    assert {answer.status for answer in answers} == {DnsStatus.TIMEOUT}
+    assert {answer.detail for answer in answers} <= {"no name server answers", "no answer (Connection refused)"}
+    assert 2 < trio.current_time() < 10
+
+
+async def test_a_server_that_is_starting(patient_clock: MockClock) -> None:
+    """A server that is there a second later is no dead one, and no question fails."""
+    async with name_server(ZONE) as before:
+        pass
+    resolver, answers = Resolver(before.servers), list[DnsAnswer]()
+
+    async def ask_for(name: str) -> None:
+        answers.append(await ask(resolver, name))
+
+    async with trio.open_nursery() as nursery:
+        for name in ("v4.example", "both.example", "alias.example", "half.example"):
+            nursery.start_soon(ask_for, name)
+        await trio.sleep(1.5)
+        async with name_server(ZONE, port=before.port):
+            await trio.sleep(9)
+    assert [answer.status for answer in answers] == [DnsStatus.OK] * 4
+    assert resolver.tally.set_aside == 0
+
+
 async def test_a_dead_server_costs_little(patient_clock: MockClock) -> None:
     """One of two is dead: hardly any of many questions waits for it."""
     async with name_server(ZONE) as dead, name_server(ZONE) as alive:
