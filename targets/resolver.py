@@ -194,7 +194,7 @@ class Resolver:
     def _configured(self) -> Servers:
         """Those that were given, in turn; or those of the system, as it says."""
         found = SystemResolvers(self._given, rotate=True) if self._given else self._read_system()
-        attempt_s = self._attempt_s or found.attempt_s or ATTEMPT_S
+        attempt_s = min(self._attempt_s or found.attempt_s or ATTEMPT_S, self._lifetime_s)
         trust_ad = self._trust_ad or found.trust_ad
         servers = [
             NameServer(address, port, self._limits, attempt_s, trust_ad=trust_ad, use_tcp=found.use_tcp)
