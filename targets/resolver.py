@@ -21,7 +21,7 @@ from targets.resolving.cache import MAX_BYTES, Cache
 from targets.resolving.limits import DnsLimits
 from targets.resolving.name_server import DESCRIPTORS, NameServer, Tally
 from targets.resolving.question import InvalidNameError, Question, question_of
-from targets.resolving.reply import MAX_CHAIN, Reply, name_text
+from targets.resolving.reply import MAX_ALIASES, Reply, name_text
 from targets.resolving.resolv_conf import RESOLV_CONF, SystemResolvers, read_resolv_conf
 from targets.resolving.servers import ATTEMPTS, LIFETIME_S, Failed, Servers
 from targets.target import Address, Reason
@@ -182,8 +182,8 @@ class Resolver:
             end = name_text(reply.end) if reply.aliases else canonical
             if status is not None:
                 return DnsAnswer(status, reply.records, end, dnssec, ttl_s)
-            if aliases >= MAX_CHAIN:
-                return _failed(Failed(DnsStatus.SERVFAIL, f"{MAX_CHAIN} aliases, and no end"), end)
+            if aliases >= MAX_ALIASES:
+                return _failed(Failed(DnsStatus.SERVFAIL, f"{MAX_ALIASES} aliases, and no end"), end)
             asked = question_of(end or "", question.kind)
 
     def _servers(self) -> Servers:
@@ -194,7 +194,7 @@ class Resolver:
     def _configured(self) -> Servers:
         """Those that were given, in turn; or those of the system, as it says."""
         found = SystemResolvers(self._given, rotate=True) if self._given else self._read_system()
-        attempt_s = self._attempt_s or found.attempt_s or ATTEMPT_S
+        attempt_s = min(self._attempt_s or found.attempt_s or ATTEMPT_S, self._lifetime_s)
         trust_ad = self._trust_ad or found.trust_ad
         servers = [
             NameServer(address, port, self._limits, attempt_s, trust_ad=trust_ad, use_tcp=found.use_tcp)

@@ -18,7 +18,7 @@ from dns.rdatatype import RdataType
 
 from targets.resolving.question import AUTHENTIC_DATA, MAX_LABEL_BYTES, MAX_NAME_BYTES, Question
 
-MAX_CHAIN = 16  # aliases; resolvers stop at 8 to 17
+MAX_ALIASES = 16  # aliases; resolvers stop at 8 to 17
 MAX_HOPS = 128  # of the pointers of one name, which has at most as many labels
 MAX_TTL = 2**31 - 1  # RFC 2181 §8: what is above is 0
 
@@ -136,7 +136,7 @@ def _follow(
     owner, chain = question.qname, list[_Record]()
     while not (found := [each for each in answer if each.is_of(question.kind, owner)]):
         alias = next((each for each in answer if each.is_of(RdataType.CNAME, owner)), None)
-        if alias is None or len(chain) == MAX_CHAIN:
+        if alias is None or len(chain) == MAX_ALIASES:
             break
         chain.append(alias)
         owner, after = _name(wire, alias.at, names)

@@ -27,7 +27,7 @@ from targets.target import Address
 
 SOCKETS = 8  # open at once, of one server
 QUESTIONS = 64  # of one socket in its life
-MAX_BYTES = 65_535
+MAX_BYTES = 4_096  # of a datagram; EDNS offers less
 AT_ONCE = 64  # datagrams that one reading takes, before others run
 BUSY_S = 0.01
 
@@ -40,7 +40,7 @@ class Datagrams:
         self._peer = (str(address), port)
         self._family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
         self._open: list[_Port] = []
-        self.is_own: bool | None = None  # is it an address of this machine? None: there was no socket yet
+        self.is_own = True if address.is_loopback else None  # is it of this machine? None: there was no socket yet
 
     async def exchange(self, question: Question, deadline: float, *, edns: bool, checking_disabled: bool) -> Reply:
         """The first reply that can be read, until this moment of trio's clock.
@@ -69,7 +69,7 @@ class Datagrams:
             sock.setblocking(False)
             sock.connect(self._peer)
             if self.is_own is None:
-                self.is_own = self._address.is_loopback or ip_address(sock.getsockname()[0]) == self._address
+                self.is_own = ip_address(sock.getsockname()[0]) == self._address
         except BaseException:
             sock.close()
             raise

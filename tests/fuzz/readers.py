@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
+from dns.rcode import Rcode
+from dns.rdatatype import RdataType
 from OpenSSL import crypto
 
 from scanner.dialogue import End, LimitExceeded, Violation
@@ -37,6 +39,8 @@ from targets.exclude import BlockListError, Exclusions, block_list
 from targets.hostname import MAX_NAME, canonical_name
 from targets.lines import LineSplitter
 from targets.parse import MAX_INPUT_BYTES, Parser
+from targets.resolving.question import question_of
+from targets.resolving.reply import MAX_ALIASES, MAX_TTL, MalformedError, is_reply_to, name_text, read_reply
 from targets.selection import port_number, service_named
 from targets.services import GROUPS, SERVICES, services_named
 from targets.target import Host, Network, Rejection, Target, TargetError
@@ -48,6 +52,8 @@ from tests.scanner.play import byte_by_byte, play
 from tests.scanner.tls.test_overheard import BEFORE, HELLO, TICKET_12, Sealer, early_data, ticket
 from tests.scanner.tls.wire import CCS, HANDSHAKE, in_records, message
 from tests.scanner.transcript import every_transcript
+from tests.targets.resolving.replies import failure as dns_failure
+from tests.targets.resolving.replies import response as dns_response
 
 T = TypeVar("T")
 
@@ -58,6 +64,7 @@ MOST_OVERHEARD_BYTES = 4_096
 HINTS = {"tls", "http", "ssh", "echo", *services.Protocol}
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 MOST_ELEMENTS = 4_096
+MOST_REPLY_BYTES = 4_096  # a datagram and more; an address takes ten microseconds
 MOST_LIST_BYTES = 16_384  # whose every line takes ten microseconds
 MOST_REJECTED = 1  # of one input are validated as records: that takes a while
 
@@ -302,6 +309,50 @@ def overheard() -> list[bytes]:
         BEFORE + sealed,
         BEFORE + sealed[:-1] + b"?",
     ]
+
+
+DNS_KINDS = (RdataType.A, RdataType.MX, RdataType.TXT, RdataType.TLSA, RdataType.SRV, RdataType.AAAA, RdataType.CNAME)
+DNS_NAME = "mx.example.org"
+
+
+def check_dns_reply(given: Input) -> None:
+    """A datagram is the reply to a question, or malformed, or none of our matter; it comes to the same in any case.
+
+    It is tried as it is, and behind a header and a question that are right.
+    """
+    asked = question_of(DNS_NAME, given.of(DNS_KINDS))
+    said = given.said[:MOST_REPLY_BYTES]
+    counts = (0, *said[:1], 0, *said[1:2], 0, *said[2:3])
+    for wire in (said, b"\x12\x34\x81\x80\0\1" + bytes(counts).ljust(6, b"\0") + asked.wire + said[3:]):
+        if not is_reply_to(wire, asked):
+            continue
+        try:
+            reply = read_reply(wire, asked)
+        except MalformedError as error:
+            require_safe_text(str(error))
+            continue
+        require(reply == read_reply(bytes(bytearray(wire)), asked), "another reply when it is read again", reply)
+        require(all(each.rdtype == asked.kind for each in reply.records), "records that were not asked for", reply)
+        require(reply.aliases <= MAX_ALIASES and (reply.ttl or 0) <= MAX_TTL, "beyond its bounds", reply)
+        if reply.aliases:
+            text = name_text(reply.end)
+            require_safe_text(text)
+            require(question_of(text, asked.kind).qname == reply.end, "an alias to a name that is none", reply)
+
+
+def dns_replies() -> list[bytes]:
+    """Of each type, an alias, a denial, a failure with its reason, and one that is cut off."""
+    seeds = list[bytes]()
+    data = ("192.0.2.1", "10 mx1.example.org.", '"v=STSv1; id=1;"', "3 1 1 " + "ab" * 32, "0 1 993 imap.example.org.")
+    for choice, text in enumerate(data):
+        asked = question_of(DNS_NAME, DNS_KINDS[choice])
+        found = dns_response(asked, f"{DNS_NAME}. 60 {asked.kind.name} {text}").to_wire()
+        seeds += [written(found, choice), written(b"\1\0\1" + found[12 + len(asked.wire) :], choice)]
+    asked = question_of(DNS_NAME, RdataType.A)
+    alias = dns_response(asked, f"{DNS_NAME}. 60 CNAME A.example.net.", "a.example.net. 9 A 192.0.2.1").to_wire()
+    denial = dns_response(asked, authority=("org. 300 SOA ns.org. root.org. 1 2 3 4 60",)).to_wire()
+    bogus = dns_failure(asked, Rcode.SERVFAIL, 6).to_wire()
+    return [*seeds, *(written(each, 0) for each in (alias, denial, bogus, alias[:2] + b"\x83\x80" + alias[4:]))]
 
 
 # --- from files and the command line ----------------------------------------------------------------------------------

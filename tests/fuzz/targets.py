@@ -49,6 +49,7 @@ def _targets() -> dict[str, Target]:
         "first-flight": Reader(readers.check_first_flight, plain_seeds(readers.first_flights())),
         "jarm": Reader(readers.check_jarm, plain_seeds(ANSWERS)),
         "overheard": Reader(readers.check_overheard, plain_seeds(readers.overheard())),
+        "dns-reply": Reader(readers.check_dns_reply, readers.dns_replies),
         "text": Reader(
             readers.check_text, plain_seeds([b"plain", b"\x1b[31m\x85\xe2\x80\xae", "ü\U0001f4e7".encode()])
         ),

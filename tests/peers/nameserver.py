@@ -138,13 +138,13 @@ class NameServer:
 
 
 @asynccontextmanager
-async def name_server(zone: Zone, ttl_s: int = 60) -> AsyncIterator[NameServer]:
-    """Run a server for this zone on a free port until the context is left."""
+async def name_server(zone: Zone, ttl_s: int = 60, port: int = 0) -> AsyncIterator[NameServer]:
+    """Run a server for this zone until the context is left, on a free port unless one is named."""
     with (
         trio.socket.socket(type=trio.socket.SOCK_STREAM) as tcp,
         trio.socket.socket(type=trio.socket.SOCK_DGRAM) as udp,
     ):
-        await _bind_both(tcp, udp)
+        await _bind_both(tcp, udp, port)
         server = NameServer(zone, tcp.getsockname()[1], ttl_s)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_serve_udp, server, udp)
@@ -153,9 +153,9 @@ async def name_server(zone: Zone, ttl_s: int = 60) -> AsyncIterator[NameServer]:
             nursery.cancel_scope.cancel()
 
 
-async def _bind_both(tcp: trio.socket.SocketType, udp: trio.socket.SocketType) -> None:
+async def _bind_both(tcp: trio.socket.SocketType, udp: trio.socket.SocketType, port: int) -> None:
     """One port for both; a port that is free for TCP is nearly always free for UDP."""
-    await tcp.bind((LOOPBACK, 0))
+    await tcp.bind((LOOPBACK, port))
     tcp.listen()
     await udp.bind((LOOPBACK, tcp.getsockname()[1]))
 

@@ -440,6 +440,21 @@ async def test_servers_take_turns() -> None:
     assert [len(each.asked) for each in (first, second)] == [2, 2]
 
 
+async def test_the_options_of_the_system(
+    patient_clock: MockClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How long and how often is as resolv.conf says, and whether over TCP."""
+    path = tmp_path / "resolv.conf"
+    async with name_server(ZONE) as server:
+        monkeypatch.setattr("targets.resolving.resolv_conf.DNS_PORT", server.port)
+        path.write_text("nameserver 127.0.0.1\noptions timeout:2 attempts:4\n")
+        assert (await ask(Resolver(resolv_conf=str(path)), "silent.example")).status is DnsStatus.TIMEOUT
+        assert trio.current_time() == pytest.approx(8, abs=0.2)
+        path.write_text("nameserver 127.0.0.1\noptions use-vc\n")
+        assert (await ask(Resolver(resolv_conf=str(path)), "v4.example")).status is DnsStatus.OK
+    assert [transport for *_, transport in server.asked] == ["udp"] * 4 + ["tcp"]
+
+
 async def test_silence_is_asked_again(patient_clock: MockClock) -> None:
     """A lost datagram costs one attempt."""
     async with name_server(ZONE) as server:
@@ -480,6 +495,55 @@ async def test_all_servers_are_dead(patient_clock: MockClock) -> None:
         with capture_logs() as logs:
             assert (await ask(resolver, "v4.example")).status is DnsStatus.OK
         assert [line["event"] for line in logs] == ["a name server answers again"]
+
+
+async def test_a_short_life_is_long_enough_to_notice(patient_clock: MockClock) -> None:
+    """An attempt that may last longer than a question is as long as one, and its silence counts."""
+    async with name_server(ZONE) as server:
+        server.is_silent = True
+        resolver = Resolver(server.servers, lifetime_s=1, attempt_s=30)
+        with capture_logs():
+            for number in range(6):
+                assert (await ask(resolver, f"n{number}.example")).status is DnsStatus.TIMEOUT
+    assert resolver.tally.set_aside == 1
+
+
+async def test_nobody_listens(patient_clock: MockClock) -> None:
+    """Where all refuse at once, they are still given the time that a server takes to start, and then it is over."""
+    async with name_server(ZONE) as gone:
+        pass
+    answers = list[DnsAnswer]()
+
+    async def ask_for(number: int) -> None:
+        answers.append(await ask(resolver, f"n{number}.example"))
+
+    resolver = Resolver(gone.servers, limits=DnsLimits(rate=0))
+    with capture_logs():
+        async with trio.open_nursery() as nursery:
+            for number in range(300):
+                nursery.start_soon(ask_for, number)
+    assert {answer.status for answer in answers} == {DnsStatus.TIMEOUT}
+    assert {answer.detail for answer in answers} <= {"no name server answers", "no answer (Connection refused)"}
+    assert 2 < trio.current_time() < 10
+
+
+async def test_a_server_that_is_starting(patient_clock: MockClock) -> None:
+    """A server that is there a second later is no dead one, and no question fails."""
+    async with name_server(ZONE) as before:
+        pass
+    resolver, answers = Resolver(before.servers), list[DnsAnswer]()
+
+    async def ask_for(name: str) -> None:
+        answers.append(await ask(resolver, name))
+
+    async with trio.open_nursery() as nursery:
+        for name in ("v4.example", "both.example", "alias.example", "half.example"):
+            nursery.start_soon(ask_for, name)
+        await trio.sleep(1.5)
+        async with name_server(ZONE, port=before.port):
+            await trio.sleep(9)
+    assert [answer.status for answer in answers] == [DnsStatus.OK] * 4
+    assert resolver.tally.set_aside == 0
 
 
 async def test_a_dead_server_costs_little(patient_clock: MockClock) -> None:

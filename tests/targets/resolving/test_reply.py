@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from targets.resolving.question import Question, question_of
-from targets.resolving.reply import MAX_CHAIN, MalformedError, Reply, is_reply_to, name_text, read_reply
+from targets.resolving.reply import MAX_ALIASES, MalformedError, Reply, is_reply_to, name_text, read_reply
 from tests.targets.resolving.replies import NUMBER, SOA, failure, question, response
 
 A = question()
@@ -71,15 +71,15 @@ def test_a_chain_of_aliases() -> None:
     assert (texts(reply), name_text(reply.end), reply.aliases, reply.ttl) == (["192.0.2.1"], "end.example", 2, 9)
 
 
-@pytest.mark.parametrize("length", [1, MAX_CHAIN, MAX_CHAIN + 1, 40])
+@pytest.mark.parametrize("length", [1, MAX_ALIASES, MAX_ALIASES + 1, 40])
 def test_a_chain_has_a_bound(length: int) -> None:
     """A chain is followed for 16 links, and not for ever where it is a circle."""
     chain = [f"n{number}.example. 60 CNAME n{number + 1}.example." for number in range(length)]
     asked = question("n0.example")
     reply = read(response(asked, *chain, f"n{length}.example. 60 A 192.0.2.1").to_wire(), asked)
-    assert (reply.aliases, bool(reply.records)) == (min(length, MAX_CHAIN), length <= MAX_CHAIN)
+    assert (reply.aliases, bool(reply.records)) == (min(length, MAX_ALIASES), length <= MAX_ALIASES)
     circle = read(response(A, "mx.example. 60 CNAME b.example.", "b.example. 60 CNAME mx.example.").to_wire())
-    assert (circle.aliases, circle.records) == (MAX_CHAIN, ())
+    assert (circle.aliases, circle.records) == (MAX_ALIASES, ())
 
 
 @pytest.mark.parametrize(("ttl", "minimum", "expected"), [(300, 60, 60), (30, 60, 30), (300, 2**31, 0), (300, 0, 0)])
