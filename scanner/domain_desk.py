@@ -153,11 +153,11 @@ class DomainDesk:
             self._announce()
 
     async def _write_ready(self) -> None:
+        await self._room()
         for _ in range(min(AT_ONCE, len(self._ready))):
             self._record(self._ready.popleft())
         self._announce()
         await trio.lowlevel.checkpoint()
-        await self._room()
 
     def _give_up(self) -> None:
         """What was ready, and then those that wait still, with what is known of them."""
