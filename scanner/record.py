@@ -42,6 +42,7 @@ from scanner.wire_text import printable
 from targets.target import Endpoint, Origin, Rejection
 
 SCHEMA = 1
+MAX_COUNT = 2**64 - 1  # the largest integer of the JSON library; an IPv6 network may have more addresses
 
 Record = dict[str, Any]
 
@@ -79,7 +80,7 @@ class Recorder:
             "address": rejection.address,
             "reason": rejection.reason,
             "detail": rejection.detail,
-            "count": rejection.count,
+            "count": rejection.count if (rejection.count or 0) <= MAX_COUNT else None,
         }
 
     def endpoint(self, interview: Interview, conclusion: Conclusion, ended: float) -> Record:

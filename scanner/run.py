@@ -9,6 +9,7 @@ gives the output one second to take what is known.
 """
 
 import gc
+import secrets
 import signal
 from dataclasses import replace
 from enum import IntEnum
@@ -43,6 +44,7 @@ from targets.source import Source
 from targets.target import Endpoint, Rejection
 
 LAST_WORDS_S = 1  # how long the output may take after a second signal
+SEED_BITS = 32  # enough orders, and few enough digits to be typed again
 # New objects between two searches for cycles: a scan leaves none, and with Python's own 700 they take 4 to 8 % of it.
 GARBAGE_THRESHOLD = 10_000
 
@@ -68,9 +70,21 @@ class Run:
         self.config = replace(config, limits=limits)
         self.summary = Summary()
         self._resolver = Resolver(config.resolvers)
-        expander = Expander(Exclusions(config.allow, config.block), Seen(), self._resolver)
+        self._seed = secrets.randbits(SEED_BITS) if config.seed is None else config.seed
+        expander = Expander(
+            Exclusions(config.allow, config.block),
+            Seen(),
+            self._resolver,
+            seed=self._seed,
+            ipv6_most=config.rules.ipv6_most,
+        )
         self._source = Source(
-            config.services, expander, targets=config.targets, inputs=config.inputs, max_resolving=max_resolving
+            config.services,
+            expander,
+            targets=config.targets,
+            inputs=config.inputs,
+            rules=config.rules,
+            max_resolving=max_resolving,
         )
         self._sink = Sink(descriptor)
         self._certificates = None if certificates is None else Sink(certificates, "the file of the certificates")
@@ -194,7 +208,7 @@ class Run:
             "resolvers": resolvers,
             "source_addresses": source_addresses(),
             "hello_name": self.config.hello_name,
-            "seed": None,
+            "seed": self._seed,
             "shard": None,
         }
 

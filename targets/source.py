@@ -1,15 +1,14 @@
 """Command-line targets, files and standard input → a stream of endpoints and rejections.
 
-One task reads and parses. Addresses and networks go straight on; a name is resolved by a task of its own, up to 256
-of them at once. All put what they find, in batches, into a channel that holds none: when the consumer stops taking,
-everything stands still and costs nothing. Names therefore come out of order; each item knows its line.
+One task reads and parses. Addresses and networks go straight on; a name, or a mail domain, is resolved by a task of its
+own, up to 256 of them at once. All put what they find, in batches, into a channel that holds none: when the consumer
+stops taking, everything stands still and costs nothing. Names therefore come out of order; each item knows its line.
 """
 
 import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from itertools import count
 from types import TracebackType
 from typing import Self
 
@@ -17,11 +16,13 @@ import trio
 
 from targets.estimate import estimate
 from targets.expand import Expander, Item
-from targets.lines import InputError, LineSplitter, blocks_of
-from targets.parse import Parser
+from targets.lines import InputError, blocks_of
+from targets.parse import Named, Parser
+from targets.reader import Reader
 from targets.resolver import NoNameServersError
+from targets.rules import Rules
 from targets.services import Service
-from targets.target import Endpoint, Host, Rejection, Target
+from targets.target import Endpoint, FormatError, Host, MailDomain, Network, Rejection
 
 MAX_RESOLVING = 256
 BATCH = 256  # items; what a consumer gets without a switch of tasks
@@ -31,7 +32,7 @@ BATCH = 256  # items; what a consumer gets without a switch of tasks
 class Counts:
     """What became of the lines, each of which counts once that is known. A target of the command line is a line."""
 
-    blank: int = 0  # with comments and CSV headers
+    blank: int = 0  # with comments, headers, and ports that are not open
     expanded: int = 0  # gave at least one endpoint
     rejected: int = 0  # gave none
 
@@ -54,11 +55,13 @@ class Source:
         *,
         targets: Sequence[str] = (),
         inputs: Sequence[str] = (),
+        rules: Rules | None = None,
         max_resolving: int = MAX_RESOLVING,
         stdin: int = 0,
     ) -> None:
         self.counts = Counts()
         self._services = services
+        self._rules = rules or Rules()
         self._expander = expander
         self._targets = tuple(targets)
         self._inputs = tuple(inputs)
@@ -71,13 +74,13 @@ class Source:
 
     def estimate(self) -> int | None:
         """How many endpoints the stream will have, exactly, if it can be told cheaply and before any DNS."""
-        return estimate(self._services, self._expander.exclusions, self._targets, self._inputs)
+        return estimate(self._services, self._expander.exclusions, self._targets, self._inputs, self._rules)
 
     async def _read_all(self, batches: "_Batches") -> None:
         async with trio.open_nursery() as nursery:
             intake = _Intake(self._expander, self.counts, batches, nursery, self._max_resolving)
             try:
-                parser = Parser(self._services, header_allowed=False)
+                parser = Parser(self._services, self._rules)
                 for target in self._targets:
                     await intake.take(parser.parse(os.fsencode(target)))
                 await batches.flush()
@@ -87,16 +90,19 @@ class Source:
                 batches.failure = error
 
     async def _read(self, path: str, intake: "_Intake", batches: "_Batches") -> None:
-        parser, splitter = Parser(self._services), LineSplitter()
-        numbers = count(1)
-        async with aclosing(blocks_of(path, self._stdin)) as blocks:
-            async for block in blocks:
-                for line in splitter.feed(block):
-                    await intake.take(parser.parse(line, next(numbers)))
-                await batches.flush()
-        for line in splitter.end():
-            await intake.take(parser.parse(line, next(numbers)))
-        await batches.flush()
+        reader = Reader(self._services, self._rules)
+        try:
+            async with aclosing(blocks_of(path, self._stdin)) as blocks:
+                async for block in blocks:
+                    for named in reader.feed(block):
+                        await intake.take(named)
+                    await batches.flush()
+            for named in reader.end():
+                await intake.take(named)
+        except FormatError as error:
+            raise InputError(path, error.line, str(error)) from error
+        finally:
+            await batches.flush()
 
 
 class Stream:
@@ -173,19 +179,19 @@ class _Intake:
         self._nursery = nursery
         self._free = trio.Semaphore(max_resolving)
 
-    async def take(self, named: Target | Rejection | None) -> None:
+    async def take(self, named: Named) -> None:
         match named:
             case None:
                 self._counts.blank += 1
             case Rejection():
                 self._counts.rejected += 1
                 await self._batches.add([named])
-            case Host(address=None):
+            case Host(address=None) | MailDomain():
                 await self._start_resolving(named)
             case _:
                 await self._expand(named)
 
-    async def _expand(self, target: Target) -> None:
+    async def _expand(self, target: Host | Network) -> None:
         has_endpoint = False
         for items in self._expander.chunks(target):
             if not has_endpoint and _has_endpoint(items):  # a line counts when it begins, which may be a /8
@@ -198,18 +204,18 @@ class _Intake:
         if not has_endpoint:
             self._counts.rejected += 1
 
-    async def _start_resolving(self, host: Host) -> None:
+    async def _start_resolving(self, target: Host | MailDomain) -> None:
         try:
             self._free.acquire_nowait()
         except trio.WouldBlock:
             await self._batches.flush()  # what is found already does not wait for the DNS
             await self._free.acquire()
-        self._nursery.start_soon(self._resolve, host)
+        self._nursery.start_soon(self._resolve, target)
 
-    async def _resolve(self, host: Host) -> None:
+    async def _resolve(self, target: Host | MailDomain) -> None:
         """Done when the consumer has taken the endpoints: a slow one does not make them pile up here."""
         try:
-            items = await self._expander.resolve(host)
+            items = await self._expander.resolve(target)
         except NoNameServersError as error:
             self._batches.failure = error
             self._nursery.cancel_scope.cancel()

@@ -21,10 +21,13 @@ class Room:
 
 # In the order in which data flows: a room imports what stands above it, and from itself without a circle.
 ROOMS = (
-    Room(("targets", "targets.services", "targets.target", "targets.network", "targets.answer"), PURE),
-    Room(("targets.hostname", "targets.columns", "targets.selection", "targets.parse"), PURE),
+    Room(("targets", "targets.services", "targets.target", "targets.answer", "targets.rules", "targets.shown"), PURE),
+    Room(("targets.permutation", "targets.network"), PURE),
+    Room(("targets.hostname", "targets.place", "targets.selection", "targets.row", "targets.parse"), PURE),
+    Room(("targets.columns", "targets.objects", "targets.lists", "targets.masscan", "targets.nmap"), PURE),
+    Room(("targets.format", "targets.splitter", "targets.reader"), PURE),
     Room(("targets.exclude", "targets.seen"), PURE),
-    Room(("targets.lines", "targets.resolver"), IO),
+    Room(("targets.archive", "targets.lines", "targets.resolver"), IO),
     Room(("targets.estimate", "targets.expand", "targets.source"), IO),
     Room(("scanner", "scanner.cache", "scanner.wire_text", "scanner.hint", "scanner.outcome", "scanner.limits"), PURE),
     Room(("scanner.dialogue",), PURE),
