@@ -23,6 +23,7 @@ from scanner.limits import Limits
 from scanner.looks import RETRIES
 from scanner.options import (
     FURTHER,
+    MAX_SEED,
     PACE,
     PATIENCE,
     SAFETY,
@@ -48,6 +49,7 @@ from targets.exclude import BlockListError, block_list
 from targets.lines import STDIN, InputError, check_readable
 from targets.parse import Parser
 from targets.resolving.limits import DnsLimits
+from targets.rules import Format, Rules
 from targets.services import GROUPS, SERVICES
 from targets.target import IPNetwork, Rejection
 
@@ -90,7 +92,7 @@ def scan(
         list[str] | None,
         typer.Argument(
             metavar="TARGET",
-            help="host, host:port, address, \\[v6]:port, network/len or service://host\\[:port].",
+            help="host, host:port, address, \\[v6]:port, network/len, service://host\\[:port] or mx:domain\\[:port].",
             show_default=False,
         ),
     ] = None,
@@ -100,8 +102,20 @@ def scan(
             "--input",
             "-i",
             metavar="FILE|-",
-            help="Targets, one a line, or CSV with a header: host, address, port, service, in any order, without the"
-            " spaces. Repeatable; - is standard input, and is scanned as it comes.",
+            help="Targets, one a line, or in another form (see --format); plain, .gz or .zst. Repeatable; - is standard"
+            " input, and is scanned as it comes.",
+            show_default=False,
+        ),
+    ] = None,
+    input_format: Annotated[
+        Format | None,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="The form of every input; without it, each is recognised by its first lines. text: one target a line;"
+            " csv: a header with host, address, port, service, domain; jsonl: objects with these keys; tranco:"
+            " rank,domain; zmap: addresses, or CSV with saddr; masscan: list or JSON; nmap: XML or grepable; zgrab2:"
+            " ip,domain,tag.",
             show_default=False,
         ),
     ] = None,
@@ -116,6 +130,46 @@ def scan(
             autocompletion=complete_services,
         ),
     ] = "mail",
+    mx: Annotated[
+        bool,
+        typer.Option(
+            "--mx",
+            help="Take plain names (without service, port and address) for mail domains: ask their MX hosts.",
+            rich_help_panel=WHAT,
+        ),
+    ] = False,
+    srv: Annotated[
+        bool,
+        typer.Option(
+            "--srv",
+            help="Take plain names for mail domains, and ask the hosts that the SRV records of mail domains name for"
+            " clients; beside --mx, and for mx:domain, the MX hosts too.",
+            rich_help_panel=WHAT,
+        ),
+    ] = False,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=MAX_SEED,
+            metavar="N",
+            help="Walk through networks in the order of an earlier run, whose seed is in its run record; without it,"
+            " in one of chance.",
+            rich_help_panel=WHAT,
+            show_default=False,
+        ),
+    ] = None,
+    ipv6_most: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Of an IPv6 network that is wider than /112, take this many addresses, in the order of the seed;"
+            " without it, such a network is rejected.",
+            rich_help_panel=WHAT,
+            show_default=False,
+        ),
+    ] = None,
     versions: Annotated[
         str,
         typer.Option(
@@ -358,6 +412,8 @@ def scan(
     config = Config(
         targets=tuple(targets or ()),
         inputs=tuple(inputs or ()),
+        rules=Rules(input_format, mx=mx, srv=srv, ipv6_most=ipv6_most),
+        seed=seed,
         output=output,
         certificates=certificates,
         services=parse_services(services),
@@ -416,7 +472,7 @@ def _check_inputs(config: Config) -> None:
         _refuse("nothing to scan: name a TARGET, or --input FILE (- is standard input)")
     if config.inputs.count(STDIN) > 1:
         _refuse("standard input can be read only once")
-    parser = Parser(config.services, header_allowed=False)
+    parser = Parser(config.services, config.rules)
     for target in config.targets:
         match parser.parse(os.fsencode(target)):
             case Rejection(origin=origin, detail=detail):

@@ -9,6 +9,7 @@ from scanner.limits import Limits
 from scanner.looks import RETRIES
 from scanner.question import Wanted
 from targets.resolving.limits import DnsLimits
+from targets.rules import Rules
 from targets.services import Service, services_named
 from targets.target import Address, IPNetwork
 
@@ -21,6 +22,8 @@ class Config:
 
     targets: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
+    rules: Rules = field(default_factory=Rules)  # how they are read
+    seed: int | None = None  # of the order in networks; None: by chance
     output: str = STDOUT
     certificates: str | None = None  # a file for each distinct one; None: they are not written
     services: tuple[Service, ...] = field(default_factory=lambda: services_named("mail"))
@@ -45,6 +48,10 @@ class Config:
         return {
             "targets": len(self.targets),
             "inputs": [shown_path(path) for path in self.inputs],
+            "format": self.rules.format,
+            "mx": self.rules.mx,
+            "srv": self.rules.srv,
+            "ipv6_most": self.rules.ipv6_most,
             "services": [service.name for service in self.services],
             "versions": self.wanted.versions,
             "allow": [str(network) for network in self.allow],

@@ -45,6 +45,7 @@ from scanner.wire_text import printable
 from targets.target import Endpoint, Origin, Rejection
 
 SCHEMA = 1
+MAX_COUNT = 2**64 - 1  # the largest integer of the JSON library; an IPv6 network may have more addresses
 
 Record = dict[str, Any]
 
@@ -82,7 +83,7 @@ class Recorder:
             "address": rejection.address,
             "reason": rejection.reason,
             "detail": rejection.detail,
-            "count": rejection.count,
+            "count": rejection.count if (rejection.count or 0) <= MAX_COUNT else None,
         }
 
     def domain(self, known: Known, *, with_policies: bool = True) -> Record:

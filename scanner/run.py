@@ -10,6 +10,7 @@ gives the output one second to take what is known.
 """
 
 import gc
+import secrets
 import signal
 from dataclasses import asdict, replace
 from enum import IntEnum
@@ -50,6 +51,7 @@ from targets.source import Source
 from targets.target import Endpoint, Rejection
 
 LAST_WORDS_S = 1  # how long the output may take after a second signal
+SEED_BITS = 32  # enough orders, and few enough digits to be typed again
 # New objects between two searches for cycles: a scan leaves none, and with Python's own 700 they take 4 to 8 % of it.
 GARBAGE_THRESHOLD = 10_000
 
@@ -74,9 +76,19 @@ class Run:
         self._resolver = Resolver(config.resolvers, trust_ad=config.trust_ad, limits=config.dns_limits)
         self.config = replace(config, limits=fit_to_descriptors(config.limits, self._resolver.descriptors))
         self.summary = Summary()
+        self._seed = secrets.randbits(SEED_BITS) if config.seed is None else config.seed
         self._exclusions = Exclusions(config.allow, config.block)
-        expander = Expander(self._exclusions, Seen(), self._resolver, with_policies=config.with_policies)
-        self._source = Source(config.services, expander, targets=config.targets, inputs=config.inputs)
+        expander = Expander(
+            self._exclusions,
+            Seen(),
+            self._resolver,
+            with_policies=config.with_policies,
+            seed=self._seed,
+            ipv6_most=config.rules.ipv6_most,
+        )
+        self._source = Source(
+            config.services, expander, targets=config.targets, inputs=config.inputs, rules=config.rules
+        )
         self._sink = Sink(descriptor)
         self._certificates = None if certificates is None else Sink(certificates, "the file of the certificates")
         self._storing = trio.CancelScope()
@@ -92,7 +104,7 @@ class Run:
         self._trust = trust
         self.recorder = Recorder(new_run_id(self._started), der=config.der, trust=trust)
         fetch = PolicyFetcher(self._policy_host, trust).fetch if config.with_policies else None
-        domains = Domains()
+        domains = Domains(are_expected=config.rules.names_are_domains)
         self._desk = DomainDesk(domains, fetch, self._domain_over, self._sink.room)
         self._unusable = False
         self._ended = False
@@ -230,7 +242,7 @@ class Run:
             "resolvers": resolvers,
             "source_addresses": source_addresses(),
             "hello_name": self.config.hello_name,
-            "seed": None,
+            "seed": self._seed,
             "shard": None,
         }
 

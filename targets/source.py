@@ -1,11 +1,11 @@
 """Command-line targets, files and standard input → a stream of endpoints and rejections.
 
-One task reads and parses. Addresses and networks go straight on; a name is resolved by a task of its own, up to 256
-of them at once. All put what they find, in batches, into a channel that holds none: when the consumer stops taking,
-everything stands still and costs nothing. Names therefore come out of order; each item knows its line.
+One task reads and parses. Addresses and networks go straight on; a name, or a mail domain, is resolved by a task of its
+own, up to 256 of them at once. All put what they find, in batches, into a channel that holds none: when the consumer
+stops taking, everything stands still and costs nothing. Names therefore come out of order; each item knows its line.
 
-A mail domain is resolved likewise. Where an answer to it may only be of the moment, it is asked about once more, when
-that answer is no longer remembered; so many may wait for that at once.
+Where an answer about a mail domain may only be of the moment, the domain is asked about once more, when that answer is
+no longer remembered; so many may wait for that at once.
 """
 
 import os
@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from itertools import count
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -23,12 +22,15 @@ import trio
 from targets.domain_targets import DomainTargets
 from targets.estimate import estimate
 from targets.expand import Expander, Item
-from targets.lines import InputError, LineSplitter, blocks_of
+from targets.lines import InputError, blocks_of
 from targets.mail_answer import DomainAnswer
-from targets.parse import Parser
+from targets.parse import Named, Parser
+from targets.reader import Reader
 from targets.resolver import FAILURE_TTL_S, NoNameServersError
+from targets.rules import Rules
 from targets.services import Service
-from targets.target import Endpoint, Host, MailDomain, Rejection, Target
+from targets.shown import shown
+from targets.target import Endpoint, FormatError, Host, MailDomain, Network, Rejection
 
 MAX_RESOLVING = 256
 ASK_AGAIN_AFTER_S = FAILURE_TTL_S + 1
@@ -44,7 +46,7 @@ log = structlog.get_logger()
 class Counts:
     """What became of the lines, each of which counts once that is known. A target of the command line is a line."""
 
-    blank: int = 0  # with comments and CSV headers
+    blank: int = 0  # with comments, headers, and ports that are not open
     expanded: int = 0  # gave at least one endpoint, or is a mail domain
     rejected: int = 0  # gave none
 
@@ -67,11 +69,13 @@ class Source:
         *,
         targets: Sequence[str] = (),
         inputs: Sequence[str] = (),
+        rules: Rules | None = None,
         max_resolving: int = MAX_RESOLVING,
         stdin: int = 0,
     ) -> None:
         self.counts = Counts()
         self._services = services
+        self._rules = rules or Rules()
         self._expander = expander
         self._targets = tuple(targets)
         self._inputs = tuple(inputs)
@@ -84,13 +88,13 @@ class Source:
 
     def estimate(self) -> int | None:
         """How many endpoints the stream will have, exactly, if it can be told cheaply and before any DNS."""
-        return estimate(self._services, self._expander.exclusions, self._targets, self._inputs)
+        return estimate(self._services, self._expander.exclusions, self._targets, self._inputs, self._rules)
 
     async def _read_all(self, batches: "_Batches") -> None:
         async with trio.open_nursery() as nursery:
             intake = _Intake(self._expander, self.counts, batches, nursery, self._max_resolving)
             try:
-                parser = Parser(self._services, header_allowed=False)
+                parser = Parser(self._services, self._rules)
                 for target in self._targets:
                     await intake.take(parser.parse(os.fsencode(target)))
                 await batches.flush()
@@ -100,16 +104,19 @@ class Source:
                 batches.failure = error
 
     async def _read(self, path: str, intake: "_Intake", batches: "_Batches") -> None:
-        parser, splitter = Parser(self._services), LineSplitter()
-        numbers = count(1)
-        async with aclosing(blocks_of(path, self._stdin)) as blocks:
-            async for block in blocks:
-                for line in splitter.feed(block):
-                    await intake.take(parser.parse(line, next(numbers)))
-                await batches.flush()
-        for line in splitter.end():
-            await intake.take(parser.parse(line, next(numbers)))
-        await batches.flush()
+        reader = Reader(self._services, self._rules)
+        try:
+            async with aclosing(blocks_of(path, self._stdin)) as blocks:
+                async for block in blocks:
+                    for named in reader.feed(block):
+                        await intake.take(named)
+                    await batches.flush()
+            for named in reader.end():
+                await intake.take(named)
+        except FormatError as error:
+            raise InputError(path, error.line, str(error)) from error
+        finally:
+            await batches.flush()
 
 
 class Stream:
@@ -187,7 +194,7 @@ class _Intake:
         self._free = trio.Semaphore(max_resolving)
         self._later: deque[tuple[float, MailDomain]] = deque()  # in the order in which they are due
 
-    async def take(self, named: Target | MailDomain | Rejection | None) -> None:
+    async def take(self, named: Named) -> None:
         match named:
             case None:
                 self._counts.blank += 1
@@ -201,7 +208,7 @@ class _Intake:
             case _:
                 await self._expand(named)
 
-    async def _expand(self, target: Target) -> None:
+    async def _expand(self, target: Host | Network) -> None:
         has_endpoint = False
         for items in self._expander.chunks(target):
             if not has_endpoint and _has_endpoint(items):  # a line counts when it begins, which may be a /8
@@ -276,10 +283,12 @@ class _Intake:
         except NoNameServersError:
             raise
         except Exception as error:
-            while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
-                error = error.exceptions[0]
             log.error("internal error", domain=domain.name, exc_info=error)
-            return DomainAnswer(domain, error=f"{type(error).__name__}: {error}")
+            while isinstance(error, ExceptionGroup):
+                error = error.exceptions[0]
+            return DomainAnswer(
+                domain, error=shown(f"{type(error).__name__}: {error}".encode(errors="backslashreplace"))
+            )
 
     async def _hand_over_domain(self, answer: DomainAnswer) -> None:
         rejections, targets = self._expander.domains.expand(answer)

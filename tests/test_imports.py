@@ -21,8 +21,11 @@ class Room:
 
 # In the order in which data flows: a room imports what stands above it, and from itself without a circle.
 ROOMS = (
-    Room(("targets", "targets.services", "targets.target", "targets.network", "targets.answer"), PURE),
-    Room(("targets.hostname", "targets.columns", "targets.selection", "targets.parse"), PURE),
+    Room(("targets", "targets.services", "targets.target", "targets.answer", "targets.rules", "targets.shown"), PURE),
+    Room(("targets.permutation", "targets.network"), PURE),
+    Room(("targets.hostname", "targets.place", "targets.selection", "targets.row", "targets.parse"), PURE),
+    Room(("targets.columns", "targets.objects", "targets.lists", "targets.masscan", "targets.nmap"), PURE),
+    Room(("targets.format", "targets.splitter", "targets.reader"), PURE),
     Room(("targets.exclude", "targets.seen", "targets.mail_answer", "targets.domain_targets"), PURE),
     Room(("targets.resolving", "targets.resolving.question", "targets.resolving.reply"), PURE),
     Room(("targets.resolving.health", "targets.resolving.cache"), PURE),
@@ -30,7 +33,7 @@ ROOMS = (
     Room(("targets.resolving.udp", "targets.resolving.tcp"), IO),
     Room(("targets.resolving.name_server",), IO),
     Room(("targets.resolving.servers",), IO),
-    Room(("targets.lines", "targets.resolver"), IO),
+    Room(("targets.archive", "targets.lines", "targets.resolver"), IO),
     Room(("targets.mail_domain", "targets.domain_expand"), IO),
     Room(("targets.estimate", "targets.expand", "targets.source"), IO),
     Room(("scanner", "scanner.cache", "scanner.wire_text", "scanner.hint", "scanner.outcome", "scanner.limits"), PURE),

@@ -1,4 +1,4 @@
-"""From a list of mail domains to their records: the command as it is, against a name server and mail servers on loopback."""
+"""From a list of mail domains to their records: the command, a name server and mail servers on loopback."""
 
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -179,7 +179,9 @@ async def test_what_domains_promise(tmp_path: Path) -> None:
     assert [mx["tlsa"] for mx in good["mx"][1:]] == [[]]
     assert good["policy"]["dane"] == {"results": []}
     assert rolled["policy"]["dane"] == {"results": ["tlsa-invalid"]}
-    assert [each["matched"] for each in unsigned["mx"][0]["tlsa"]] == [each["matched"] for each in good["mx"][0]["tlsa"]]
+    assert [each["matched"] for each in unsigned["mx"][0]["tlsa"]] == [
+        each["matched"] for each in good["mx"][0]["tlsa"]
+    ]
     assert unsigned["policy"]["dane"] is None
     sts = good["policy"]["mta_sts"]
     assert (sts["id"], sts["mode"], sts["results"]) == ("20261123", None, ["sts-policy-fetch-error"])
@@ -225,9 +227,7 @@ async def test_an_endpoint_that_came_before(tmp_path: Path) -> None:
     """A line that names what a domain's MX host is later: it is scanned once, and the domain knows of it."""
     async with fleet(tmp_path) as servers, name_server(zone(servers)) as dns:
         lines = f"smtp://mx1.test:{servers.port}\nmx:shared.test:{servers.port}\nsmtp://mx1.test:{servers.port}\n"
-        done = await tlsweep(
-            "scan", *FAST, "--input", "-", "--resolver", f"127.0.0.1:{dns.port}", stdin=lines.encode()
-        )
+        done = await tlsweep("scan", *FAST, "--input", "-", "--resolver", f"127.0.0.1:{dns.port}", stdin=lines.encode())
     assert len(done.endpoints) == 1
     assert domains(done)["shared.test"]["mx"][0]["statuses"] == ["tls"]
     assert done.end["rejected"] == {"duplicate": 1}
