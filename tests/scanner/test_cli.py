@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from scanner import __version__, cli
 from scanner.config import Config
+from scanner.domain_findings import DOMAIN_FINDINGS
 from scanner.findings import FINDINGS
 from scanner.limits import Limits
 from scanner.run import ExitCode
@@ -213,10 +214,9 @@ def test_tables_at_80_columns(command: str) -> None:
             for service in SERVICES.values():
                 assert first[service.name][1:4] == [service.protocol, service.mode, str(service.port or "to be named")]
         else:
-            assert {name: row[1] for name, row in first.items() if name} == {
-                row.id: row.severity.value for row in FINDINGS.values()
-            }
-            assert {row.reference for row in FINDINGS.values()} <= {row[2] for row in cells if row}
+            rows = [*FINDINGS.values(), *DOMAIN_FINDINGS.values()]
+            assert {name: row[1] for name, row in first.items() if name} == {row.id: row.severity.value for row in rows}
+            assert {row.reference for row in rows} <= {row[2] for row in cells if row}
 
 
 def test_schema() -> None:
