@@ -19,7 +19,7 @@ import trio
 from scanner.chain import chain_of
 from scanner.domain_record import sts_record_of
 from scanner.domain_status import Known, StsFound, known_of
-from scanner.domains import MOST_WAITING, Domains, Waiting
+from scanner.domains import Domains, Waiting
 from scanner.endpoint_result import EndpointResult
 from scanner.interview import Interview
 from scanner.mail_policy.dane import judge, tlsas_of
@@ -32,6 +32,7 @@ from targets.domain_targets import DomainTargets
 from targets.mail_answer import DomainAnswer
 
 AT_ONCE = 20  # records that are made without letting others run
+MOST_READY = 20_000  # domains that need nothing more but their record
 
 Fetch = Callable[[str], Awaitable[Fetched]]
 
@@ -114,7 +115,7 @@ class DomainDesk:
 
     async def room(self) -> None:
         """Wait while too many domains wait; those that were taken have to have their endpoints begun first."""
-        while self._domains.waiting + len(self._ready) >= MOST_WAITING:
+        while self._domains.is_full or len(self._ready) >= MOST_READY:
             await self._changed.wait()
 
     def over(self, interview: Interview, record: Record, ended: float) -> None:

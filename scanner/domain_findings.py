@@ -92,7 +92,7 @@ DOMAIN_FINDINGS: dict[str, Finding] = {
             Oddity.TOO_MANY_ADDRESSES,
             Severity.INFO,
             "RFC 5321 §5.1",
-            "A host has more than 64 addresses; the rest was left out.",
+            "A host has more than 32 addresses; the rest was left out.",
             "Nothing, if that is meant.",
         ),
         Finding(

@@ -20,7 +20,7 @@ from targets.target import Address, MailDomain, TargetError
 
 MAX_MX = 100  # of one domain; those with 60 are known
 MAX_SRV = 20  # of one service
-MAX_ADDRESSES = 64  # of one host
+MAX_ADDRESSES = 32  # of one host
 MAX_TLSA = 32  # records of one host and port; a rollover has two or four
 
 # RFC 6186 §3, RFC 8314 §5.1, RFC 6120 §3.2.1: `_name._tcp.domain`, called as our services are.

@@ -26,6 +26,7 @@ from targets.mail_answer import (
     DomainAnswer,
     MailHost,
     Mx,
+    MxSet,
     Oddity,
     Srv,
     SrvAnswer,
@@ -93,39 +94,35 @@ class _Asking:
 
     async def about(self, domain: MailDomain, mx: DnsAnswer | None) -> DomainAnswer:
         """All of them. Where the domain does not exist, nothing below it does (RFC 8020 §2): then nobody is asked."""
-        named = mx_set(mx) if mx else None
+        named = mx_set(mx) if mx else MxSet()
         if mx and mx.status is DnsStatus.NXDOMAIN and mx.canonical is None:
             self._below = _gone(mx)
         policies = self._with_policies and mx is not None
         async with trio.open_nursery() as nursery:
-            hosts = _Started(nursery, partial(self._mx_hosts, domain, mx))
-            srv = _Started(nursery, partial(self._srv, domain))
-            mta_sts = _Started(nursery, partial(self._text, f"_mta-sts.{domain.name}", wanted=policies))
-            tls_rpt = _Started(nursery, partial(self._text, f"_smtp._tls.{domain.name}", wanted=policies))
-        own = hosts.value
+            mta_sts = _Started(nursery, partial(self._text, f"_mta-sts.{domain.name}")) if policies else None
+            tls_rpt = _Started(nursery, partial(self._text, f"_smtp._tls.{domain.name}")) if policies else None
+            srv = _Started(nursery, partial(self._srv, domain)) if domain.srv else None
+            hosts = await self._mx_hosts(domain, mx, named)
         return DomainAnswer(
             domain,
             mx,
-            own,
-            is_implicit=mx is not None and mx.status is DnsStatus.NODATA and bool(own),
-            is_null=named is not None and named.is_null,
-            srv=srv.value,
-            mta_sts=mta_sts.value,
-            tls_rpt=tls_rpt.value,
-            oddities=named.oddities if named else frozenset(),
+            hosts,
+            is_implicit=mx is not None and mx.status is DnsStatus.NODATA and bool(hosts),
+            is_null=named.is_null,
+            srv=srv.value if srv else None,
+            mta_sts=mta_sts.value if mta_sts else None,
+            tls_rpt=tls_rpt.value if tls_rpt else None,
+            oddities=named.oddities,
         )
 
-    async def _text(self, name: str, *, wanted: bool) -> DnsAnswer | None:
-        return await self._below(name, RdataType.TXT) if wanted else None
+    async def _text(self, name: str) -> DnsAnswer:
+        return await self._below(name, RdataType.TXT)
 
-    async def _mx_hosts(self, domain: MailDomain, mx: DnsAnswer | None) -> tuple[Mx, ...]:
-        if mx is None:
-            return ()
-        if mx.status is DnsStatus.NODATA:
+    async def _mx_hosts(self, domain: MailDomain, mx: DnsAnswer | None, named: MxSet) -> tuple[Mx, ...]:
+        if mx is not None and mx.status is DnsStatus.NODATA:
             return await self._implicit(domain)
-        names = mx_set(mx).names
-        hosts = await _side_by_side([partial(self._host, name, domain.port, named_by="mx") for _, name in names])
-        return tuple(Mx(preference, host) for (preference, _), host in zip(names, hosts, strict=True))
+        hosts = await _side_by_side([partial(self._host, name, domain.port, named_by="mx") for _, name in named.names])
+        return tuple(Mx(preference, host) for (preference, _), host in zip(named.names, hosts, strict=True))
 
     async def _implicit(self, domain: MailDomain) -> tuple[Mx, ...]:
         """The domain is its own MX host, with preference 0, if it has addresses; or if nobody can tell yet."""
@@ -133,9 +130,7 @@ class _Asking:
         there = host.status is DnsStatus.OK or not host.status.is_final
         return (Mx(0, host),) if there else ()
 
-    async def _srv(self, domain: MailDomain) -> dict[Service, SrvAnswer] | None:
-        if not domain.srv:
-            return None
+    async def _srv(self, domain: MailDomain) -> dict[Service, SrvAnswer]:
         found = await _side_by_side([partial(self._srv_of, service, domain) for service in SRV_SERVICES])
         return dict(zip(SRV_SERVICES, found, strict=True))
 
@@ -190,10 +185,13 @@ class _Started(Generic[T]):
 
 
 async def _side_by_side(asks: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
-    """What each comes to, in their order."""
+    """What each comes to, in their order. The last needs no task of its own."""
+    if not asks:
+        return []
     async with trio.open_nursery() as nursery:
-        tasks = [_Started(nursery, ask) for ask in asks]
-    return [task.value for task in tasks]
+        tasks = [_Started(nursery, ask) for ask in asks[:-1]]
+        last = await asks[-1]()
+    return [*(task.value for task in tasks), last]
 
 
 def _gone(domain: DnsAnswer) -> _Ask:

@@ -226,6 +226,7 @@ class _Intake:
             self._counts.rejected += 1
             await self._batches.add([rejection])
         else:
+            await self._batches.flush()  # an endpoint that it shares with a line before it is handed over before it
             await self._start(self._ask, domain)
 
     async def _start(self, resolve: Callable[[T], Awaitable[None]], target: T) -> None:
