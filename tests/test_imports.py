@@ -40,7 +40,7 @@ ROOMS = (
     Room(("scanner.mail_policy.conformance",), PURE),
     Room(("scanner.record", "scanner.summary"), PURE),
     Room(("scanner.connection", "scanner.descriptors", "scanner.engine", "scanner.sink", "scanner.trust_store"), IO),
-    Room(("scanner.mail_policy.fetch",), IO),
+    Room(("scanner.mail_policy.https", "scanner.mail_policy.fetch"), IO),
     Room(("scanner.config",), PURE),  # its timeouts are the connection's
     Room(("scanner.progress",), IO),
     Room(("scanner.run",), IO),

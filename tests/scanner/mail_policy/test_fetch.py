@@ -13,7 +13,8 @@ import trustme
 from OpenSSL import crypto
 
 from scanner import __version__
-from scanner.mail_policy.fetch import Cause, Fetched, PolicyFetcher, PolicyHost, PolicyLimits
+from scanner.mail_policy.fetch import PolicyFetcher, PolicyHost, PolicyLimits
+from scanner.mail_policy.https import Cause, Fetched
 from scanner.mail_policy.mta_sts import MAX_POLICY_BYTES, read_policy
 from scanner.mail_policy.result import Result
 from scanner.trust import TrustStore
