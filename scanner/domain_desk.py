@@ -23,7 +23,7 @@ from scanner.domains import Domains, Waiting
 from scanner.endpoint_result import EndpointResult
 from scanner.interview import Interview
 from scanner.mail_policy.dane import judge, tlsas_of
-from scanner.mail_policy.fetch import Fetched
+from scanner.mail_policy.https import Fetched
 from scanner.mail_policy.mta_sts import read_policy
 from scanner.mail_policy.result import Result
 from scanner.record import Record

@@ -52,7 +52,7 @@ ROOMS = (
     Room(("scanner.domain_status", "scanner.domain_record", "scanner.domain_findings"), PURE),
     Room(("scanner.record", "scanner.summary"), PURE),
     Room(("scanner.connection", "scanner.descriptors", "scanner.engine", "scanner.sink", "scanner.trust_store"), IO),
-    Room(("scanner.mail_policy.fetch",), IO),
+    Room(("scanner.mail_policy.https", "scanner.mail_policy.fetch"), IO),
     Room(("scanner.config",), PURE),  # its timeouts are the connection's
     Room(("scanner.progress", "scanner.domain_desk"), IO),
     Room(("scanner.run",), IO),

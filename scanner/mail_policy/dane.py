@@ -10,8 +10,8 @@ Pure. Whether the records count is for the caller to say: only where they, and t
     - DANE-EE(3): the leaf itself. Its names and its period do not count (RFC 7672 §3.1.1).
     - DANE-TA(2): an issuer above the leaf, in the chain or in the record. The chain must lead to it, be in time, and
       name the host (§3.1.2, §3.2.2). What was sent and has nothing to do with the leaf is no issuer. Where the record
-      has its match and this fails, the certificate is what is wrong: `certificate-not-trusted`, `certificate-expired`
-      and `certificate-host-mismatch`, of which RFC 8460 §4.3.1 says that they are about a DANE policy as well.
+      has its match and this fails, the certificate is what is wrong, in the words of RFC 8460 §4.3.1, one of which it
+      gives to a DANE policy by name: `certificate-host-mismatch`, `certificate-expired`, `certificate-not-trusted`.
 """
 
 import warnings
@@ -124,7 +124,7 @@ def judge(records: Iterable[Tlsa], chain: tuple[bytes, ...], base_domain: str, n
     """What TLSA records come to with a chain in DER, leaf first; empty where none was seen. Never raises.
 
     `base_domain`: the name of the MX host that the records were found under: the end of its chain of aliases if that is
-    secure and has some, else the name in the MX record (RFC 7672 §2.2.2, §2.2.3).
+    secure and has some, else the name in the MX record (RFC 7672 §2.2.3).
     """
     judged = usability(records)
     if not chain:

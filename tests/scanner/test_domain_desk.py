@@ -14,7 +14,7 @@ from scanner.domain_desk import AT_ONCE, DomainDesk
 from scanner.domain_status import Known, status_of
 from scanner.domains import Domains
 from scanner.interview import Interview
-from scanner.mail_policy.fetch import Cause, Fetched
+from scanner.mail_policy.https import Cause, Fetched
 from scanner.mail_policy.result import Result
 from scanner.question import Wanted
 from targets.domain_targets import DomainTargets

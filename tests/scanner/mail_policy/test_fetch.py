@@ -13,7 +13,8 @@ import trustme
 from OpenSSL import crypto
 
 from scanner import __version__
-from scanner.mail_policy.fetch import Cause, Fetched, PolicyFetcher, PolicyHost, PolicyLimits
+from scanner.mail_policy.fetch import PolicyFetcher, PolicyHost, PolicyLimits
+from scanner.mail_policy.https import Cause, Fetched
 from scanner.mail_policy.mta_sts import MAX_POLICY_BYTES, read_policy
 from scanner.mail_policy.result import Result
 from scanner.trust import TrustStore
@@ -170,7 +171,7 @@ async def test_where_a_redirect_leads() -> None:
 )
 async def test_what_is_slow(say: Say) -> None:
     """A byte now and then does not put off the deadline."""
-    fetched, _ = await fetched_from(say, good(), HASTY)
+    fetched, _ = await fetched_from(say, good(), replace(LIMITS, fetch_s=0.3))
     assert (fetched.cause, fetched.detail, fetched.firm_result) == (Cause.TIMEOUT, "not within 0.3 s", MOMENT)
     assert fetched.address == "127.0.0.1"
 
