@@ -315,7 +315,7 @@ LINES = {
         b'{"domain": "example.org"}',
         b"{}",
         b"",
-        b"[]",
+        b"7",
         b'{"host": "localhost"}',
     ],
     Format.TRANCO: [b"1,1.1.1.1", b"2,localhost", b"rank,domain", b"x", b"3,"],
