@@ -24,7 +24,6 @@ _SKIPPABLE = tuple(bytes([0x50 + number, 0x2A, 0x4D, 0x18]) for number in range(
 _UNREAD = {b"\xfd7zXZ\x00": "xz", b"BZh": "bzip2", b"PK\x03\x04": "zip", b"7z\xbc\xaf\x27\x1c": "7-Zip"}
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _MAGICS = (_GZIP, _ZSTD, *_SKIPPABLE, *_UNREAD, *_UTF16)
-_TAR, _TAR_AT = b"ustar", 257
 
 
 class ArchiveError(ValueError):
@@ -44,15 +43,19 @@ class Unpacker:
         """What can be unpacked now. Raises ArchiveError."""
         if self._kind is None:
             self._held += data
-            if self._held not in _MAGICS and any(magic.startswith(self._held) for magic in _MAGICS):
+            if _may_become_a_magic(self._held):
                 return  # a pipe may bring a byte at a time
             data, self._held = self._held, b""
             self._kind = _kind_of(data)
         for piece in self._unpacked(data, self._kind):
-            if self._at_start:
-                self._at_start = False
-                _check_text(piece, self._kind)
-            yield piece
+            if not self._at_start:
+                yield piece
+                continue
+            self._held += piece
+            if not _may_become_a_magic(self._held):
+                beginning, self._held, self._at_start = self._held, b"", False
+                _check_text(beginning, self._kind)
+                yield beginning
 
     def end(self) -> Iterator[bytes]:
         """What was held back for its magic. Raises ArchiveError where an archive is not whole."""
@@ -67,21 +70,17 @@ class Unpacker:
             yield data
             return
         try:
-            while data := self._member_data(data, kind):
-                assert self._member
-                yield from self._member.unpack(data)
-                data = self._member.unused_data
+            while data:
+                member = self._member
+                if member is None or member.eof:
+                    data = data.lstrip(b"\0") if member and kind == "gzip" else data  # tapes are padded so
+                    if not data:
+                        return
+                    self._member = member = _Gzip() if kind == "gzip" else _Zstd()
+                yield from member.unpack(data)
+                data = member.unused_data
         except (zlib.error, zstd.ZstdError) as error:
             raise ArchiveError(f"the {kind} data are corrupt ({error}); what stands before was read") from error
-
-    def _member_data(self, data: bytes, kind: str) -> bytes:
-        """What the member takes that is open, or the next one."""
-        if self._member and self._member.eof:
-            data = data.lstrip(b"\0") if kind == "gzip" else data  # tapes are padded so
-            self._member = None if data else self._member
-        if self._member is None:
-            self._member = _Gzip() if kind == "gzip" else _Zstd()
-        return data
 
 
 def is_packed(beginning: bytes) -> bool:
@@ -136,6 +135,10 @@ class _Zstd:
                 return
 
 
+def _may_become_a_magic(beginning: bytes) -> bool:
+    return beginning not in _MAGICS and any(magic.startswith(beginning) for magic in _MAGICS)
+
+
 def _kind_of(beginning: bytes) -> str:
     if beginning.startswith(_GZIP):
         return "gzip"
@@ -145,8 +148,6 @@ def _kind_of(beginning: bytes) -> str:
 def _check_text(beginning: bytes, kind: str) -> None:
     """Raise ArchiveError where a whole input is something else; a single line that is no text is a rejection."""
     found = _kind_of(beginning) or next((name for magic, name in _UNREAD.items() if beginning.startswith(magic)), "")
-    if beginning[_TAR_AT:].startswith(_TAR):
-        found = "tar"
     if found:
         within = f" within {kind}" if kind else ""
         raise ArchiveError(f"it is packed ({found}{within}); unpack it first, for example through a pipe")

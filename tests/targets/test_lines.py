@@ -2,6 +2,7 @@
 
 import lzma
 import os
+import tarfile
 import zlib
 from collections.abc import Callable
 from contextlib import aclosing
@@ -119,10 +120,13 @@ async def test_archives(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
 
 def test_binary_within_an_archive(tmp_path: Path) -> None:
     """A NUL byte is seen through the packing."""
-    path = tmp_path / "targets.zst"
+    path, tar = tmp_path / "targets.zst", tmp_path / "targets.tar.gz"
     path.write_bytes(zstd_packed(b"mx.example.org\n\0"))
-    with pytest.raises(InputError, match="it is not text"):
-        check_readable([str(path)])
+    with tarfile.open(tar, "w:gz") as archive:
+        archive.add(path)
+    for each in (path, tar):
+        with pytest.raises(InputError, match="it is not text"):
+            check_readable([str(each)])
 
 
 async def test_a_packed_pipe_comes_as_it_is_written() -> None:
