@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
+from dns.rdatatype import RdataType
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from targets.answer import DnsAnswer, DnsStatus
+from targets.domain_targets import DomainTargets
 from targets.exclude import Exclusions
 from targets.expand import Expander, Item
 from targets.lines import InputError
@@ -214,11 +217,13 @@ async def test_inputs_of_several_forms(tmp_path: Path) -> None:
     port = "<port protocol='tcp' portid='25'><state state='open'/></port>"
     xml.write_text(f"<nmaprun><host><address addr='1.1.1.1' addrtype='ipv4'/>{port}</host></nmaprun>")
     csv.write_text("domain,x\nexample.org,\n")
-    source = source_of(packed, xml, csv, targets=["mx:example.net"])
+    source = source_of(packed, xml, csv, targets=["mx:example.net"], resolver=FoundNothing())
     items = await all_of(source)
     assert ids(items) == ["smtp://1.1.1.1:25"]
-    assert sorted(item.reason for item in items if isinstance(item, Rejection)) == ["duplicate", "invalid", "invalid"]
-    assert source.counts == Counts(blank=4, expanded=1, rejected=3)
+    domains = {item.answer.domain.name for item in items if isinstance(item, DomainTargets)}
+    assert domains == {"example.net", "example.org"}
+    assert [item.reason for item in items if isinstance(item, Rejection)] == ["duplicate"]
+    assert source.counts == Counts(blank=4, expanded=3, rejected=1)
 
 
 async def test_the_form_that_is_named(tmp_path: Path) -> None:
@@ -302,7 +307,7 @@ async def test_every_line_is_counted_once(tmp_path: Path, lines: list[bytes], is
     items = await all_of(source)
     content = path.read_bytes()
     assert source.counts.lines == content.count(b"\n") + (not content.endswith(b"\n"))
-    expanded = {item.origin.line for item in items if isinstance(item, Endpoint)}
+    expanded = {item.origin.line for item in items if isinstance(item, Endpoint | DomainTargets)}
     rejected = {item.origin.line for item in items if isinstance(item, Rejection)} - expanded
     assert (len(expanded), len(rejected)) == (source.counts.expanded, source.counts.rejected)
 
@@ -342,13 +347,16 @@ async def test_every_line_of_every_form_is_counted_once(
     source = source_of(path, resolver=FoundNothing(), rules=Rules(form if is_named else None))
     items = await all_of(source)
     assert source.counts.lines == len(head + lines)
-    expanded = {item.origin.line for item in items if isinstance(item, Endpoint)}
+    expanded = {item.origin.line for item in items if isinstance(item, Endpoint | DomainTargets)}
     rejected = {item.origin.line for item in items if isinstance(item, Rejection)} - expanded
     assert (len(expanded), len(rejected)) == (source.counts.expanded, source.counts.rejected)
 
 
 class FoundNothing(Resolver):
-    """Every name is blocked."""
+    """Every host is blocked, and no mail domain exists."""
 
     async def resolve(self, name: str) -> Resolution:
         return await super().resolve("localhost")
+
+    async def ask(self, name: str, kind: RdataType) -> DnsAnswer:
+        return await super().ask(name, kind) if name == "localhost" else DnsAnswer(DnsStatus.NXDOMAIN)
