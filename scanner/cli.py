@@ -17,11 +17,13 @@ from rich.table import Table
 from scanner import __version__
 from scanner.config import STDOUT, Config
 from scanner.connection import Timeouts
+from scanner.domain_findings import DOMAIN_FINDINGS
 from scanner.findings import FINDINGS
 from scanner.limits import Limits
 from scanner.looks import RETRIES
 from scanner.options import (
     FURTHER,
+    MAX_SEED,
     PACE,
     PATIENCE,
     SAFETY,
@@ -46,6 +48,8 @@ from scanner.trust_store import TrustStoreError, read_store, system_store
 from targets.exclude import BlockListError, block_list
 from targets.lines import STDIN, InputError, check_readable
 from targets.parse import Parser
+from targets.resolving.limits import DnsLimits
+from targets.rules import Format, Rules
 from targets.services import GROUPS, SERVICES
 from targets.target import IPNetwork, Rejection
 
@@ -57,7 +61,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_LIMITS, _TIMEOUTS = Limits(), Timeouts()
+_LIMITS, _DNS_LIMITS, _TIMEOUTS = Limits(), DnsLimits(), Timeouts()
 
 log = structlog.get_logger()
 
@@ -88,7 +92,7 @@ def scan(
         list[str] | None,
         typer.Argument(
             metavar="TARGET",
-            help="host, host:port, address, \\[v6]:port, network/len or service://host\\[:port].",
+            help="host, host:port, address, \\[v6]:port, network/len, service://host\\[:port] or mx:domain\\[:port].",
             show_default=False,
         ),
     ] = None,
@@ -98,8 +102,20 @@ def scan(
             "--input",
             "-i",
             metavar="FILE|-",
-            help="Targets, one a line, or CSV with a header: host, address, port, service, in any order, without the"
-            " spaces. Repeatable; - is standard input, and is scanned as it comes.",
+            help="Targets, one a line, or in another form (see --format); plain, .gz or .zst. Repeatable; - is standard"
+            " input, and is scanned as it comes.",
+            show_default=False,
+        ),
+    ] = None,
+    input_format: Annotated[
+        Format | None,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="The form of every input; without it, each is recognised by its first lines. text: one target a line;"
+            " csv: a header with host, address, port, service, domain; jsonl: objects with these keys; tranco:"
+            " rank,domain; zmap: addresses, or CSV with saddr; masscan: list or JSON; nmap: XML or grepable; zgrab2:"
+            " ip,domain,tag.",
             show_default=False,
         ),
     ] = None,
@@ -114,6 +130,46 @@ def scan(
             autocompletion=complete_services,
         ),
     ] = "mail",
+    mx: Annotated[
+        bool,
+        typer.Option(
+            "--mx",
+            help="Take plain names (without service, port and address) for mail domains: ask their MX hosts.",
+            rich_help_panel=WHAT,
+        ),
+    ] = False,
+    srv: Annotated[
+        bool,
+        typer.Option(
+            "--srv",
+            help="Take plain names for mail domains, and ask the hosts that the SRV records of mail domains name for"
+            " clients; beside --mx, and for mx:domain, the MX hosts too.",
+            rich_help_panel=WHAT,
+        ),
+    ] = False,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=MAX_SEED,
+            metavar="N",
+            help="Walk through networks in the order of an earlier run, whose seed is in its run record; without it,"
+            " in one of chance.",
+            rich_help_panel=WHAT,
+            show_default=False,
+        ),
+    ] = None,
+    ipv6_most: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Of an IPv6 network that is wider than /112, take this many addresses, in the order of the seed;"
+            " without it, such a network is rejected.",
+            rich_help_panel=WHAT,
+            show_default=False,
+        ),
+    ] = None,
     versions: Annotated[
         str,
         typer.Option(
@@ -154,6 +210,14 @@ def scan(
             show_default=False,
         ),
     ] = None,
+    no_policy: Annotated[
+        bool,
+        typer.Option(
+            "--no-policy",
+            help="Do not ask mail domains for what they promise: neither DANE, nor MTA-STS, nor TLS-RPT.",
+            rich_help_panel=WHAT,
+        ),
+    ] = False,
     groups: Annotated[bool, typer.Option("--groups", help=PROBES["groups"].help, rich_help_panel=FURTHER)] = False,
     ciphers: Annotated[bool, typer.Option("--ciphers", help=PROBES["ciphers"].help, rich_help_panel=FURTHER)] = False,
     alpn: Annotated[bool, typer.Option("--alpn", help=PROBES["alpn"].help, rich_help_panel=FURTHER)] = False,
@@ -215,11 +279,33 @@ def scan(
         list[str] | None,
         typer.Option(
             metavar="ADDRESS[:PORT]",
-            help="Ask this name server instead of the system's. Repeatable.",
+            help="Ask this name server instead of the system's. Repeatable: several share the questions.",
             rich_help_panel=SAFETY,
             show_default=False,
         ),
     ] = None,
+    trust_ad: Annotated[
+        bool,
+        typer.Option(
+            "--trust-ad",
+            help="Believe resolvers on other machines that they validated (DNSSEC); those on this one are believed.",
+            rich_help_panel=SAFETY,
+        ),
+    ] = False,
+    dns_queries: Annotated[
+        int,
+        typer.Option(min=0, metavar="N", help="Questions in flight to each name server.", rich_help_panel=PACE),
+    ] = _DNS_LIMITS.queries,
+    dns_rate: Annotated[
+        float,
+        typer.Option(
+            callback=check_finite,
+            min=0,
+            metavar="R",
+            help="Questions a second to each name server.",
+            rich_help_panel=PACE,
+        ),
+    ] = _DNS_LIMITS.rate,
     endpoints: Annotated[
         int, typer.Option(min=0, metavar="N", help="Endpoints in flight.", rich_help_panel=PACE)
     ] = _LIMITS.endpoints,
@@ -326,6 +412,8 @@ def scan(
     config = Config(
         targets=tuple(targets or ()),
         inputs=tuple(inputs or ()),
+        rules=Rules(input_format, mx=mx, srv=srv, ipv6_most=ipv6_most),
+        seed=seed,
         output=output,
         certificates=certificates,
         services=parse_services(services),
@@ -348,12 +436,15 @@ def scan(
         exclude=tuple(map(str, exclude or ())),
         block=tuple(network for path in exclude or () for network in _block_list(path)),
         resolvers=tuple(map(parse_resolver, resolver or ())),
+        trust_ad=trust_ad,
+        dns_limits=DnsLimits(dns_queries, dns_rate),
         limits=Limits(endpoints, connections, rate, per_address, per_address_rate, deferred),
         timeouts=Timeouts(timeout_connect, timeout_greeting, timeout_reply, timeout_tls, deadline),
         retries=retries,
         hello_name=hello_name,
         trust=str(trust) if trust is not None else None,
         der=der,
+        with_policies=not no_policy,
         progress=progress,
     )
     _check_inputs(config)
@@ -381,7 +472,7 @@ def _check_inputs(config: Config) -> None:
         _refuse("nothing to scan: name a TARGET, or --input FILE (- is standard input)")
     if config.inputs.count(STDIN) > 1:
         _refuse("standard input can be read only once")
-    parser = Parser(config.services, header_allowed=False)
+    parser = Parser(config.services, config.rules)
     for target in config.targets:
         match parser.parse(os.fsencode(target)):
             case Rejection(origin=origin, detail=detail):
@@ -508,7 +599,7 @@ def print_findings() -> None:
     table.add_column("finding", no_wrap=True)
     table.add_column("severity", no_wrap=True)
     table.add_column("what it means, and what to do")
-    for row in FINDINGS.values():
+    for row in (*FINDINGS.values(), *DOMAIN_FINDINGS.values()):
         table.add_row(row.id, row.severity, f"{row.meaning} [b]{row.remedy}[/b]\n{row.reference}")
     Console().print(table)
 

@@ -19,6 +19,7 @@ from targets.target import Address, IPNetwork
 WHAT, FURTHER, SAFETY = "What to ask", "Further questions", "Safety and conduct"
 PACE, PATIENCE = "Pace (0 is no limit)", "Patience"
 
+MAX_SEED = 2**63 - 1  # what every reader of JSON takes for an integer
 _DNS_PORT = 53
 # RFC 5321 §4.1.2: a domain, or an address literal.
 _HELLO_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Za-z:.]+\]")

@@ -41,7 +41,7 @@ async def show_progress(tally: Tally, summary: Summary, total: int | None) -> No
 async def _live(tally: Tally, summary: Summary, total: int | None) -> None:
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.completed:,.0f} done"),
+        TextColumn("{task.completed:,.0f} done{task.fields[domains]}"),
         BarColumn(bar_width=24),
         TextColumn("{task.fields[in_flight]:,} in flight, {task.fields[waiting]}"),
         _Speed(),
@@ -49,13 +49,14 @@ async def _live(tally: Tally, summary: Summary, total: int | None) -> None:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True) as progress:
-        task = progress.add_task("", total=total, in_flight=0, waiting="", verdicts="")
+        task = progress.add_task("", total=total, in_flight=0, waiting="", domains="", verdicts="")
         while True:
             progress.update(
                 task,
                 completed=tally.over,
                 in_flight=tally.in_flight,
                 waiting=_waiting(tally),
+                domains=_domains(summary),
                 verdicts=" ".join(f"{status} {count:,}" for status, count in summary.statuses.most_common()),
             )
             progress.refresh()
@@ -69,6 +70,12 @@ def _waiting(tally: Tally) -> str:
     return f"{tally.waiting:,} waiting{how_long}"
 
 
+def _domains(summary: Summary) -> str:
+    """How many have their record, where there are any."""
+    recorded = summary.domains.total()
+    return f", {recorded:,} mail domains" if recorded else ""
+
+
 async def _lines(tally: Tally, summary: Summary, total: int | None) -> None:
     before = 0
     while True:
@@ -77,6 +84,8 @@ async def _lines(tally: Tally, summary: Summary, total: int | None) -> None:
         before = tally.over
         left = {"seconds_left": round((total - tally.over) / rate)} if total is not None and rate else {}
         now = {"done": tally.over, "in_flight": tally.in_flight, "waiting": tally.waiting, "per_second": rate}
+        if domains := summary.domains.total():
+            now["domains"] = domains
         if tally.waiting and not tally.in_flight and tally.wakes_at < inf:
             now["next_look_in_s"] = round(max(0, tally.wakes_at - trio.current_time()))
         log.info("progress", **now, **summary.statuses, **left)

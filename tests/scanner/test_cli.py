@@ -13,10 +13,13 @@ from typer.testing import CliRunner
 
 from scanner import __version__, cli
 from scanner.config import Config
+from scanner.domain_findings import DOMAIN_FINDINGS
 from scanner.findings import FINDINGS
 from scanner.limits import Limits
 from scanner.run import ExitCode
 from scanner.tls.names import Version
+from targets.resolving.limits import DnsLimits
+from targets.rules import Format, Rules
 from targets.services import SERVICES
 from tests.conftest import SCHEMA
 from tests.peers.command import tlsweep
@@ -60,6 +63,10 @@ BAD_VALUES = [
     (("--timeout-greeting", "nan"), "Input should be greater than or equal to 0.001"),
     (("--timeout-reply", "soon"), "Input should be a valid number"),
     (("--deadline", "inf"), "inf is not a number that can be waited for"),
+    (("--format", "excel"), "'excel' is not one of 'text', 'csv', 'jsonl', 'tranco', 'zmap',"),
+    (("--seed", "-1"), "Input should be greater than or equal to 0"),
+    (("--seed", str(2**63)), "Input should be less than or equal to 9223372036854775807"),
+    (("--ipv6-most", "0"), "Input should be greater than or equal to 1"),
     (("--log-format", "xml"), "'xml' is not one of"),
     (("--no-such-option",), "No such option: --no-such-option"),
 ]
@@ -84,10 +91,10 @@ def test_standard_input_twice() -> None:
 def test_files_that_are_none(tmp_path: Path) -> None:
     """A file that is missing, a directory, or no text is refused by its name."""
     missing, compressed = tmp_path / "missing.txt", tmp_path / "targets.gz"
-    compressed.write_bytes(b"\x1f\x8b\x08")
+    compressed.write_bytes(b"BZh9")
     assert refused("scan", "-i", str(missing)) == f"tlsweep: {missing}: no such file or directory"
     assert refused("scan", "-i", str(tmp_path)) == f"tlsweep: {tmp_path}: it is a directory"
-    assert "it is compressed (gzip)" in refused("scan", "-i", str(compressed))
+    assert "it is packed (bzip2); unpack it first" in refused("scan", "-i", str(compressed))
     assert refused("scan", TARGET, "-o", str(tmp_path)) == f"tlsweep: {tmp_path}: Is a directory"
     nowhere = tmp_path / "no" / "out.jsonl"
     assert refused("scan", TARGET, "-o", str(nowhere)) == f"tlsweep: {nowhere}: No such file or directory"
@@ -207,10 +214,9 @@ def test_tables_at_80_columns(command: str) -> None:
             for service in SERVICES.values():
                 assert first[service.name][1:4] == [service.protocol, service.mode, str(service.port or "to be named")]
         else:
-            assert {name: row[1] for name, row in first.items() if name} == {
-                row.id: row.severity.value for row in FINDINGS.values()
-            }
-            assert {row.reference for row in FINDINGS.values()} <= {row[2] for row in cells if row}
+            rows = [*FINDINGS.values(), *DOMAIN_FINDINGS.values()]
+            assert {name: row[1] for name, row in first.items() if name} == {row.id: row.severity.value for row in rows}
+            assert {row.reference for row in rows} <= {row[2] for row in cells if row}
 
 
 def test_schema() -> None:
@@ -256,8 +262,10 @@ def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         *("--timeout-connect", "6", "--timeout-greeting", "7", "--timeout-reply", "8", "--timeout-tls", "9"),
         *("--deadline", "10", "--trust", "ca.pem", "--test-injection", "--economical"),
         *("--certificates", "certificates.jsonl"),
+        *("--trust-ad", "--dns-queries", "11", "--dns-rate", "12.5"),
     )
     assert config.wanted.economical
+    assert (config.trust_ad, config.dns_limits) == (True, DnsLimits(11, 12.5))
     assert config.targets == ("a.example", "b.example")
     assert (config.inputs, config.output, config.der, config.progress) == (("/dev/null",), "out.jsonl", True, False)
     assert config.certificates == "certificates.jsonl"
@@ -273,6 +281,17 @@ def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         *(6, 7, 8, 9),
         10,
     )
+
+
+def test_how_inputs_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Options that are about what the inputs say, and in which order networks are walked through."""
+    assert config_of(monkeypatch, TARGET).rules == Rules()
+    assert config_of(monkeypatch, TARGET).seed is None
+    config = config_of(
+        monkeypatch, TARGET, "--format", "tranco", "--mx", "--srv", "--ipv6-most", "9", "--seed", "7", "--input", "-"
+    )
+    assert config.rules == Rules(Format.TRANCO, mx=True, srv=True, ipv6_most=9)
+    assert config.seed == 7
 
 
 @pytest.mark.parametrize(

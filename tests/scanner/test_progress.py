@@ -9,9 +9,11 @@ from structlog.testing import capture_logs
 
 from scanner import progress
 from scanner.conclusion import Status
+from scanner.domain_status import DomainStatus
 from scanner.engine import Tally
 from scanner.progress import LINE_EVERY_S, show_progress
 from scanner.summary import Summary
+from targets.answer import DnsStatus
 from targets.services import SERVICES
 
 
@@ -60,6 +62,28 @@ async def test_lines(autojump_clock: trio.abc.Clock, monkeypatch: pytest.MonkeyP
         }
         for done, in_flight, per_second, left in [(30, 20, 3.0, 24), (80, 17, 5.0, 5)]
     ]
+
+
+async def test_lines_with_mail_domains(autojump_clock: trio.abc.Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are any, the line says how many have their record."""
+    monkeypatch.setattr(progress, "is_terminal", lambda: False)
+    counts = summary()
+    counts.note_domain({"status": DomainStatus.ALL_TLS, "findings": [{"id": "dane-fails"}]})
+    counts.note_domain({"status": DnsStatus.NXDOMAIN, "findings": None})
+    with capture_logs() as logs, trio.move_on_after(1.5 * LINE_EVERY_S):
+        await show_progress(Tally(), counts, None)
+    assert [log["domains"] for log in logs] == [2]
+
+
+def test_tables_of_mail_domains() -> None:
+    """Domains by status, and what was found wrong with them."""
+    counts = Summary()
+    for status in (DomainStatus.ALL_TLS, DomainStatus.ALL_TLS, DnsStatus.NXDOMAIN):
+        counts.note_domain({"status": status, "findings": [{"id": "dane-fails"}]})
+    output = io.StringIO()
+    Console(file=output, width=80).print(counts.tables())
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in output.getvalue().splitlines()]
+    assert [row for row in rows if row] == [["all_tls", "2"], ["nxdomain", "1"], ["dane-fails", "high", "3"]]
 
 
 async def test_lines_of_a_run_of_unknown_length(

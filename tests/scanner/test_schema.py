@@ -22,9 +22,14 @@ from typer.testing import CliRunner
 from scanner.cli import app
 from scanner.conclusion import Status, conclude
 from scanner.config import Config
+from scanner.domain_findings import DOMAIN_FINDINGS
+from scanner.domain_status import DomainStatus
 from scanner.interview import Interview
 from scanner.limits import Limits
 from scanner.looks import Look
+from scanner.mail_policy.mta_sts import PolicyError
+from scanner.mail_policy.result import Result
+from scanner.mail_policy.text_record import RecordError
 from scanner.outcome import Flag, Outcome, Stage, Verdict
 from scanner.question import Answer, InjectCommand, Negotiate, OfferVersion, Wanted
 from scanner.record import Recorder, new_run_id
@@ -36,6 +41,8 @@ from scanner.tls.handshake import Handshake
 from scanner.tls.names import Version
 from scanner.trust import TrustStore
 from scanner.versions import Known
+from targets.answer import Dnssec, DnsStatus
+from targets.mail_answer import Oddity
 from targets.services import SERVICES, Mode
 from targets.target import Endpoint, Origin, Reason, Rejection
 from tests.conftest import SCHEMA, InvalidRecordError, as_written, validate
@@ -332,11 +339,25 @@ def referred(field: Record) -> Record:
         (Known, SCHEMA["$defs"]["version_entry"]["properties"]["verdict"]),
         (InjectionResult, SCHEMA["$defs"]["injection"]["properties"]["result"]),
         (Mode, SCHEMA["$defs"]["endpoint"]["properties"]["mode"]),
+        (DnsStatus, SCHEMA["$defs"]["dns_status"]),
+        (Dnssec, SCHEMA["$defs"]["dnssec"]),
+        (DomainStatus, SCHEMA["$defs"]["domain_status"]),
+        (Oddity, SCHEMA["$defs"]["domain_finding"]["properties"]["id"]),
+        (Result, SCHEMA["$defs"]["results"]["items"]),
+        (RecordError, SCHEMA["$defs"]["policy_error"]),
+        (PolicyError, SCHEMA["$defs"]["policy_error"]),
     ],
 )
 def test_every_word_of_the_code_is_in_the_schema(words: type[StrEnum], definition: Record) -> None:
     """No enum of the code has a word that the contract lacks."""
     assert {word.value for word in words} <= set(definition["enum"])
+
+
+def test_the_words_for_domains() -> None:
+    """Those of the DNS stand for a domain without MX records, all but `ok`; findings are those of the table."""
+    words = {word.value for word in (*DomainStatus, *DnsStatus)} - {"ok"}
+    assert set(SCHEMA["$defs"]["domain_status"]["enum"]) == words
+    assert SCHEMA["$defs"]["domain_finding"]["properties"]["id"]["enum"] == [*DOMAIN_FINDINGS]
 
 
 @pytest.mark.parametrize("name", RECORDS)
@@ -366,6 +387,7 @@ def test_the_documentation_keeps_to_the_schema() -> None:
     records = documented()
     assert {(record["type"], record.get("event")) for record in records} == {
         ("endpoint", None),
+        ("domain", None),
         ("rejected", None),
         ("certificate", None),
         ("run", "start"),
