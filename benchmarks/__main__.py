@@ -17,6 +17,7 @@ from benchmarks.cases import Costs, certificates, memory
 from benchmarks.figure import Figure
 from benchmarks.fleet import fleet
 from benchmarks.peers import Peer, peers
+from benchmarks.resolving import resolving
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -29,6 +30,7 @@ def main(
     """Measure what a scan costs its client, against `openssl s_time` in the same run."""
     with tempfile.TemporaryDirectory(prefix="tlsweep-bench-") as directory, fleet() as servers:
         figures = Costs(servers, Path(directory), repetitions, seconds).measure()
+        figures += resolving(figures[0], repetitions)
         figures += memory(servers, Path(directory))
         figures += certificates(servers, Path(directory))
         others = peers(servers)

@@ -25,7 +25,7 @@ class Figure:
         """Is the aim reached? None where there is none."""
         return None if self.aim is None else self.median <= self.aim and not self.failures
 
-    def over(self, yardstick: "Figure", name: str, aim: float) -> "Figure":
+    def over(self, yardstick: "Figure", name: str, aim: float | None = None) -> "Figure":
         """Each repetition in units of the yardstick of the same repetition."""
         ratios = tuple(mine / theirs for mine, theirs in zip(self.values, yardstick.values, strict=True))
         return Figure(name, "ratio", ratios, aim, self.failures, self.samples)

@@ -65,13 +65,13 @@ def fleet() -> Iterator[Fleet]:
         _write_shared(directory / "shared")
         tls, silent, stalled, smtp, shared = free_ports(5)
         server, command = _tls_server(directory, tls)
-        stack.enter_context(_running(command, tls))
+        stack.enter_context(running(command, tls))
         holder = [sys.executable, "-m", "benchmarks.holder", str(silent), str(stalled), str(directory)]
-        stack.enter_context(_running(holder, stalled))
+        stack.enter_context(running(holder, stalled))
         mail = [sys.executable, "-m", "benchmarks.smtp_server", str(smtp), str(directory)]
-        stack.enter_context(_running(mail, smtp))
+        stack.enter_context(running(mail, smtp))
         many = [sys.executable, "-m", "benchmarks.smtp_server", str(shared), str(directory / "shared")]
-        stack.enter_context(_running(many, shared))
+        stack.enter_context(running(many, shared))
         yield Fleet(tls, silent, stalled, smtp, shared, server)
 
 
@@ -118,7 +118,8 @@ def _tls_server(directory: Path, port: int) -> tuple[str, list[str]]:
 
 
 @contextmanager
-def _running(command: list[str], port: int) -> Iterator[None]:
+def running(command: list[str], port: int) -> Iterator[None]:
+    """A server on its core, once it listens; stopped at the end, by process id."""
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,

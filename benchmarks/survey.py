@@ -49,7 +49,9 @@ def survey(fleet: Fleet, directory: Path) -> list[Figure]:
     names, output = directory / "domains.txt", directory / "survey.jsonl"
     names.write_text("".join(f"mx:{domain}.{ZONE}:{fleet.smtp}\n" for domain in hosts_of))
     with name_server({ZONE: zone(hosts_of)}) as port:
-        spent = timed([TLSWEEP, "scan", "--input", names, "--output", output, "--resolver", f"127.0.0.1:{port}", *OPTIONS])
+        spent = timed(
+            [TLSWEEP, "scan", "--input", names, "--output", output, "--resolver", f"127.0.0.1:{port}", *OPTIONS]
+        )
     with output.open("rb") as lines:
         seen = Seen(hosts_of, fleet.smtp, map(json.loads, lines))
     values: dict[str, tuple[float, str]] = {

@@ -36,6 +36,13 @@ class Cache(Generic[V]):
             self._weight -= self._entries.popitem(last=False)[1][1]
         return value
 
+    def find(self, key: Hashable) -> V | None:
+        """The value, where it is remembered."""
+        if found := self._entries.get(key):
+            self._entries.move_to_end(key)
+            return found[0]
+        return None
+
     def forget(self, key: Hashable) -> None:
         """Work it out anew the next time."""
         if found := self._entries.pop(key, None):

@@ -1,14 +1,10 @@
 """The command line: arguments → a frozen Config; exit codes."""
 
 import logging
-import math
 import os
-import re
 import stat
 import sys
-from enum import StrEnum
 from importlib.resources import files
-from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -21,21 +17,41 @@ from rich.table import Table
 from scanner import __version__
 from scanner.config import STDOUT, Config
 from scanner.connection import Timeouts
+from scanner.domain_findings import DOMAIN_FINDINGS
 from scanner.findings import FINDINGS
 from scanner.limits import Limits
 from scanner.looks import RETRIES
+from scanner.options import (
+    FURTHER,
+    MAX_SEED,
+    PACE,
+    PATIENCE,
+    SAFETY,
+    WHAT,
+    LogFormat,
+    check_finite,
+    check_hello_name,
+    complete_services,
+    complete_versions,
+    parse_network,
+    parse_resolver,
+    parse_services,
+    parse_versions,
+    requested_probes,
+)
 from scanner.probes import PROBES
 from scanner.progress import is_terminal
 from scanner.question import Wanted
 from scanner.run import ExitCode, Run
-from scanner.tls.names import Version, versions_named
 from scanner.trust import TrustStore
 from scanner.trust_store import TrustStoreError, read_store, system_store
 from targets.exclude import BlockListError, block_list
 from targets.lines import STDIN, InputError, check_readable
 from targets.parse import Parser
-from targets.services import GROUPS, SERVICES, Service, services_named
-from targets.target import Address, IPNetwork, Rejection
+from targets.resolving.limits import DnsLimits
+from targets.rules import Format, Rules
+from targets.services import GROUPS, SERVICES
+from targets.target import IPNetwork, Rejection
 
 app = typer.Typer(
     help="An async concurrent mass scanner for TLS and STARTTLS: streams one JSON line an endpoint.",
@@ -45,22 +61,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_LIMITS, _TIMEOUTS = Limits(), Timeouts()
-_WHAT, _FURTHER, _SAFETY = "What to ask", "Further questions", "Safety and conduct"
-_PACE, _PATIENCE = "Pace (0 is no limit)", "Patience"
-_DNS_PORT = 53
+_LIMITS, _DNS_LIMITS, _TIMEOUTS = Limits(), DnsLimits(), Timeouts()
 
 log = structlog.get_logger()
-
-# RFC 5321 §4.1.2: a domain, or an address literal.
-_HELLO_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Za-z:.]+\]")
-
-
-class LogFormat(StrEnum):
-    """How log lines on standard error look."""
-
-    CONSOLE = "console"
-    JSON = "json"
 
 
 def main() -> None:
@@ -83,78 +86,13 @@ def _root(
     """An async concurrent mass scanner for TLS and STARTTLS: streams one JSON line an endpoint."""
 
 
-def _services(text: str) -> tuple[Service, ...]:
-    try:
-        return services_named(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-
-
-def _requested(**asked: bool) -> tuple[str, ...]:
-    """The probes that are wanted, in the order of asking."""
-    return tuple(name for name in PROBES if asked[name])
-
-
-def _versions(text: str) -> tuple[Version, ...]:
-    try:
-        return versions_named(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-
-
-def _network(text: str) -> IPNetwork:
-    try:
-        return ip_network(text, strict=False)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is neither a CIDR nor an address") from error
-
-
-def _resolver(text: str) -> tuple[Address, int]:
-    """`ADDRESS[:PORT]`; IPv6 in brackets where a port follows."""
-    match = re.fullmatch(r"\[([^\]]+)\](?::(\d+))?|([^:]+):(\d+)|(.+)", text)
-    address, port = (match[1] or match[3] or match[5], match[2] or match[4]) if match else ("", None)
-    try:
-        number = int(port or _DNS_PORT)
-        if not 0 < number < 65536:
-            raise ValueError
-        return ip_address(address), number
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is not an ADDRESS[:PORT]") from error
-
-
-def _hello_name(text: str | None) -> str | None:
-    if text is not None and (len(text) > 255 or not _HELLO_NAME.fullmatch(text)):
-        raise typer.BadParameter("a domain name, or an address literal such as [192.0.2.1]")
-    return text
-
-
-def _finite(number: float) -> float:
-    if not math.isfinite(number):
-        raise typer.BadParameter(f"{number} is not a number that can be waited for")
-    return number
-
-
-def _complete_services(incomplete: str) -> list[str]:
-    return _completed([*SERVICES, *GROUPS], incomplete)
-
-
-def _complete_versions(incomplete: str) -> list[str]:
-    return _completed([*Version, "all"], incomplete)
-
-
-def _completed(known: list[str], incomplete: str) -> list[str]:
-    """Completion of the last of some comma-separated words."""
-    before, comma, last = incomplete.rpartition(",")
-    return [before + comma + word for word in known if word.lower().startswith(last.lower())]
-
-
 @app.command()
 def scan(
     targets: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="TARGET",
-            help="host, host:port, address, \\[v6]:port, network/len or service://host\\[:port].",
+            help="host, host:port, address, \\[v6]:port, network/len, service://host\\[:port] or mx:domain\\[:port].",
             show_default=False,
         ),
     ] = None,
@@ -164,8 +102,20 @@ def scan(
             "--input",
             "-i",
             metavar="FILE|-",
-            help="Targets, one a line, or CSV with a header: host, address, port, service, in any order, without the"
-            " spaces. Repeatable; - is standard input, and is scanned as it comes.",
+            help="Targets, one a line, or in another form (see --format); plain, .gz or .zst. Repeatable; - is standard"
+            " input, and is scanned as it comes.",
+            show_default=False,
+        ),
+    ] = None,
+    input_format: Annotated[
+        Format | None,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="The form of every input; without it, each is recognised by its first lines. text: one target a line;"
+            " csv: a header with host, address, port, service, domain; jsonl: objects with these keys; tranco:"
+            " rank,domain; zmap: addresses, or CSV with saddr; masscan: list or JSON; nmap: XML or grepable; zgrab2:"
+            " ip,domain,tag.",
             show_default=False,
         ),
     ] = None,
@@ -176,17 +126,57 @@ def scan(
             metavar="LIST",
             help="What to ask where the target does not say it: services (see [b]tlsweep services[/b]), or their"
             " groups mail, directory, chat, database, all.",
-            rich_help_panel=_WHAT,
-            autocompletion=_complete_services,
+            rich_help_panel=WHAT,
+            autocompletion=complete_services,
         ),
     ] = "mail",
+    mx: Annotated[
+        bool,
+        typer.Option(
+            "--mx",
+            help="Take plain names (without service, port and address) for mail domains: ask their MX hosts.",
+            rich_help_panel=WHAT,
+        ),
+    ] = False,
+    srv: Annotated[
+        bool,
+        typer.Option(
+            "--srv",
+            help="Take plain names for mail domains, and ask the hosts that the SRV records of mail domains name for"
+            " clients; beside --mx, and for mx:domain, the MX hosts too.",
+            rich_help_panel=WHAT,
+        ),
+    ] = False,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=MAX_SEED,
+            metavar="N",
+            help="Walk through networks in the order of an earlier run, whose seed is in its run record; without it,"
+            " in one of chance.",
+            rich_help_panel=WHAT,
+            show_default=False,
+        ),
+    ] = None,
+    ipv6_most: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Of an IPv6 network that is wider than /112, take this many addresses, in the order of the seed;"
+            " without it, such a network is rejected.",
+            rich_help_panel=WHAT,
+            show_default=False,
+        ),
+    ] = None,
     versions: Annotated[
         str,
         typer.Option(
             metavar="LIST",
             help="Protocol versions to ask for: SSLv2, SSLv3, TLSv1.0, TLSv1.1, TLSv1.2, TLSv1.3 or all.",
-            rich_help_panel=_WHAT,
-            autocompletion=_complete_versions,
+            rich_help_panel=WHAT,
+            autocompletion=complete_versions,
         ),
     ] = "all",
     economical: Annotated[
@@ -195,11 +185,11 @@ def scan(
             "--economical",
             help="Decide all versions by the least connections, 4 instead of 7 where TLS 1.2 and 1.3 are spoken: one"
             " answer tells of several versions, and the handshake stands for TLS 1.3.",
-            rich_help_panel=_WHAT,
+            rich_help_panel=WHAT,
         ),
     ] = False,
     der: Annotated[
-        bool, typer.Option("--der", help="Keep every certificate in base64 (DER).", rich_help_panel=_WHAT)
+        bool, typer.Option("--der", help="Keep every certificate in base64 (DER).", rich_help_panel=WHAT)
     ] = False,
     certificates: Annotated[
         str | None,
@@ -207,7 +197,7 @@ def scan(
             metavar="FILE",
             help="Write every distinct certificate of all chains to this file, once: a JSON line with all that it says"
             " and itself in base64 (DER). Endpoint records refer to it by its SHA-256.",
-            rich_help_panel=_WHAT,
+            rich_help_panel=WHAT,
             show_default=False,
         ),
     ] = None,
@@ -216,27 +206,35 @@ def scan(
         typer.Option(
             metavar="FILE",
             help="Trust the certificates (PEM) of this file, and not those that the system trusts.",
-            rich_help_panel=_WHAT,
+            rich_help_panel=WHAT,
             show_default=False,
         ),
     ] = None,
-    groups: Annotated[bool, typer.Option("--groups", help=PROBES["groups"].help, rich_help_panel=_FURTHER)] = False,
-    ciphers: Annotated[bool, typer.Option("--ciphers", help=PROBES["ciphers"].help, rich_help_panel=_FURTHER)] = False,
-    alpn: Annotated[bool, typer.Option("--alpn", help=PROBES["alpn"].help, rich_help_panel=_FURTHER)] = False,
+    no_policy: Annotated[
+        bool,
+        typer.Option(
+            "--no-policy",
+            help="Do not ask mail domains for what they promise: neither DANE, nor MTA-STS, nor TLS-RPT.",
+            rich_help_panel=WHAT,
+        ),
+    ] = False,
+    groups: Annotated[bool, typer.Option("--groups", help=PROBES["groups"].help, rich_help_panel=FURTHER)] = False,
+    ciphers: Annotated[bool, typer.Option("--ciphers", help=PROBES["ciphers"].help, rich_help_panel=FURTHER)] = False,
+    alpn: Annotated[bool, typer.Option("--alpn", help=PROBES["alpn"].help, rich_help_panel=FURTHER)] = False,
     resumption: Annotated[
-        bool, typer.Option("--resumption", help=PROBES["resumption"].help, rich_help_panel=_FURTHER)
+        bool, typer.Option("--resumption", help=PROBES["resumption"].help, rich_help_panel=FURTHER)
     ] = False,
     fallback_scsv: Annotated[
-        bool, typer.Option("--fallback-scsv", help=PROBES["fallback_scsv"].help, rich_help_panel=_FURTHER)
+        bool, typer.Option("--fallback-scsv", help=PROBES["fallback_scsv"].help, rich_help_panel=FURTHER)
     ] = False,
     renegotiation: Annotated[
-        bool, typer.Option("--renegotiation", help=PROBES["renegotiation"].help, rich_help_panel=_FURTHER)
+        bool, typer.Option("--renegotiation", help=PROBES["renegotiation"].help, rich_help_panel=FURTHER)
     ] = False,
     compression: Annotated[
-        bool, typer.Option("--compression", help=PROBES["compression"].help, rich_help_panel=_FURTHER)
+        bool, typer.Option("--compression", help=PROBES["compression"].help, rich_help_panel=FURTHER)
     ] = False,
     fingerprint: Annotated[
-        bool, typer.Option("--fingerprint", help=PROBES["fingerprints"].help, rich_help_panel=_FURTHER)
+        bool, typer.Option("--fingerprint", help=PROBES["fingerprints"].help, rich_help_panel=FURTHER)
     ] = False,
     test_injection: Annotated[
         bool,
@@ -246,7 +244,7 @@ def scan(
             " connection: behind STARTTLS a harmless command (NOOP; in POP3, CAPA) is sent in the same segment, which"
             " breaks the protocol's rules, and inside TLS come EHLO and QUIT (IMAP: CAPABILITY, LOGOUT; POP3: STAT,"
             " QUIT; Sieve: NOOP, CAPABILITY, LOGOUT). No login, no mail.",
-            rich_help_panel=_WHAT,
+            rich_help_panel=WHAT,
         ),
     ] = False,
     allow: Annotated[
@@ -254,7 +252,7 @@ def scan(
         typer.Option(
             metavar="CIDR",
             help="Scan this special-purpose range too (loopback, private, ...). Repeatable.",
-            rich_help_panel=_SAFETY,
+            rich_help_panel=SAFETY,
             show_default=False,
         ),
     ] = None,
@@ -263,7 +261,7 @@ def scan(
         typer.Option(
             metavar="FILE",
             help="Never connect to these: a ZMap block list, one CIDR a line, # for comments. Repeatable.",
-            rich_help_panel=_SAFETY,
+            rich_help_panel=SAFETY,
             show_default=False,
         ),
     ] = None,
@@ -272,8 +270,8 @@ def scan(
         typer.Option(
             metavar="NAME",
             help="Our name in EHLO. Give one that resolves to this machine and back; without it, the address literal.",
-            rich_help_panel=_SAFETY,
-            callback=_hello_name,
+            rich_help_panel=SAFETY,
+            callback=check_hello_name,
             show_default=False,
         ),
     ] = None,
@@ -281,28 +279,54 @@ def scan(
         list[str] | None,
         typer.Option(
             metavar="ADDRESS[:PORT]",
-            help="Ask this name server instead of the system's. Repeatable.",
-            rich_help_panel=_SAFETY,
+            help="Ask this name server instead of the system's. Repeatable: several share the questions.",
+            rich_help_panel=SAFETY,
             show_default=False,
         ),
     ] = None,
+    trust_ad: Annotated[
+        bool,
+        typer.Option(
+            "--trust-ad",
+            help="Believe resolvers on other machines that they validated (DNSSEC); those on this one are believed.",
+            rich_help_panel=SAFETY,
+        ),
+    ] = False,
+    dns_queries: Annotated[
+        int,
+        typer.Option(min=0, metavar="N", help="Questions in flight to each name server.", rich_help_panel=PACE),
+    ] = _DNS_LIMITS.queries,
+    dns_rate: Annotated[
+        float,
+        typer.Option(
+            callback=check_finite,
+            min=0,
+            metavar="R",
+            help="Questions a second to each name server.",
+            rich_help_panel=PACE,
+        ),
+    ] = _DNS_LIMITS.rate,
     endpoints: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Endpoints in flight.", rich_help_panel=_PACE)
+        int, typer.Option(min=0, metavar="N", help="Endpoints in flight.", rich_help_panel=PACE)
     ] = _LIMITS.endpoints,
     connections: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Connections in flight.", rich_help_panel=_PACE)
+        int, typer.Option(min=0, metavar="N", help="Connections in flight.", rich_help_panel=PACE)
     ] = _LIMITS.connections,
     rate: Annotated[
         float,
-        typer.Option(callback=_finite, min=0, metavar="R", help="New connections a second.", rich_help_panel=_PACE),
+        typer.Option(callback=check_finite, min=0, metavar="R", help="New connections a second.", rich_help_panel=PACE),
     ] = _LIMITS.rate,
     per_address: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Connections in flight to one address.", rich_help_panel=_PACE)
+        int, typer.Option(min=0, metavar="N", help="Connections in flight to one address.", rich_help_panel=PACE)
     ] = _LIMITS.per_address,
     per_address_rate: Annotated[
         float,
         typer.Option(
-            callback=_finite, min=0, metavar="R", help="New connections a second to one address.", rich_help_panel=_PACE
+            callback=check_finite,
+            min=0,
+            metavar="R",
+            help="New connections a second to one address.",
+            rich_help_panel=PACE,
         ),
     ] = _LIMITS.per_address_rate,
     deferred: Annotated[
@@ -312,7 +336,7 @@ def scan(
             metavar="N",
             help="Endpoints that may wait for a later look; 0 for as many as there are. Beyond it an endpoint is not"
             " looked at again: it is recorded at once, flagged deferred_dropped.",
-            rich_help_panel=_PACE,
+            rich_help_panel=PACE,
         ),
     ] = _LIMITS.deferred,
     retries: Annotated[
@@ -324,49 +348,53 @@ def scan(
             " errors, silence (once). The first comes a minute after words of load or of a passing fault, half a minute"
             " after silence, ten seconds after a limit of our own; each further pause is twice as long, and none is"
             " shorter than the server asks for. 0 takes the first look for the last.",
-            rich_help_panel=_PATIENCE,
+            rich_help_panel=PATIENCE,
         ),
     ] = RETRIES,
     timeout_connect: Annotated[
         float,
         typer.Option(
-            callback=_finite, min=0.001, metavar="S", help="Seconds for the TCP connection.", rich_help_panel=_PATIENCE
+            callback=check_finite,
+            min=0.001,
+            metavar="S",
+            help="Seconds for the TCP connection.",
+            rich_help_panel=PATIENCE,
         ),
     ] = _TIMEOUTS.connect_s,
     timeout_greeting: Annotated[
         float,
         typer.Option(
-            callback=_finite,
+            callback=check_finite,
             min=0.001,
             metavar="S",
             help="Seconds for the greeting; some servers hold it back.",
-            rich_help_panel=_PATIENCE,
+            rich_help_panel=PATIENCE,
         ),
     ] = _TIMEOUTS.greeting_s,
     timeout_reply: Annotated[
         float,
         typer.Option(
-            callback=_finite, min=0.001, metavar="S", help="Seconds for any other reply.", rich_help_panel=_PATIENCE
+            callback=check_finite, min=0.001, metavar="S", help="Seconds for any other reply.", rich_help_panel=PATIENCE
         ),
     ] = _TIMEOUTS.reply_s,
     timeout_tls: Annotated[
         float,
         typer.Option(
-            callback=_finite,
+            callback=check_finite,
             min=0.001,
             metavar="S",
             help="Seconds for each wait in a TLS handshake.",
-            rich_help_panel=_PATIENCE,
+            rich_help_panel=PATIENCE,
         ),
     ] = _TIMEOUTS.tls_s,
     deadline: Annotated[
         float,
         typer.Option(
-            callback=_finite,
+            callback=check_finite,
             min=0.001,
             metavar="S",
             help="Seconds for one connection from its first SYN to its close.",
-            rich_help_panel=_PATIENCE,
+            rich_help_panel=PATIENCE,
         ),
     ] = _TIMEOUTS.deadline_s,
     progress: Annotated[bool, typer.Option(help="Show progress on standard error.")] = True,
@@ -384,13 +412,15 @@ def scan(
     config = Config(
         targets=tuple(targets or ()),
         inputs=tuple(inputs or ()),
+        rules=Rules(input_format, mx=mx, srv=srv, ipv6_most=ipv6_most),
+        seed=seed,
         output=output,
         certificates=certificates,
-        services=_services(services),
+        services=parse_services(services),
         wanted=Wanted(
-            _versions(versions),
+            parse_versions(versions),
             test_injection=test_injection,
-            probes=_requested(
+            probes=requested_probes(
                 groups=groups,
                 ciphers=ciphers,
                 alpn=alpn,
@@ -402,16 +432,19 @@ def scan(
             ),
             economical=economical,
         ),
-        allow=tuple(map(_network, allow or ())),
+        allow=tuple(map(parse_network, allow or ())),
         exclude=tuple(map(str, exclude or ())),
         block=tuple(network for path in exclude or () for network in _block_list(path)),
-        resolvers=tuple(map(_resolver, resolver or ())),
+        resolvers=tuple(map(parse_resolver, resolver or ())),
+        trust_ad=trust_ad,
+        dns_limits=DnsLimits(dns_queries, dns_rate),
         limits=Limits(endpoints, connections, rate, per_address, per_address_rate, deferred),
         timeouts=Timeouts(timeout_connect, timeout_greeting, timeout_reply, timeout_tls, deadline),
         retries=retries,
         hello_name=hello_name,
         trust=str(trust) if trust is not None else None,
         der=der,
+        with_policies=not no_policy,
         progress=progress,
     )
     _check_inputs(config)
@@ -439,7 +472,7 @@ def _check_inputs(config: Config) -> None:
         _refuse("nothing to scan: name a TARGET, or --input FILE (- is standard input)")
     if config.inputs.count(STDIN) > 1:
         _refuse("standard input can be read only once")
-    parser = Parser(config.services, header_allowed=False)
+    parser = Parser(config.services, config.rules)
     for target in config.targets:
         match parser.parse(os.fsencode(target)):
             case Rejection(origin=origin, detail=detail):
@@ -566,7 +599,7 @@ def print_findings() -> None:
     table.add_column("finding", no_wrap=True)
     table.add_column("severity", no_wrap=True)
     table.add_column("what it means, and what to do")
-    for row in FINDINGS.values():
+    for row in (*FINDINGS.values(), *DOMAIN_FINDINGS.values()):
         table.add_row(row.id, row.severity, f"{row.meaning} [b]{row.remedy}[/b]\n{row.reference}")
     Console().print(table)
 

@@ -8,6 +8,8 @@ from scanner.connection import Timeouts
 from scanner.limits import Limits
 from scanner.looks import RETRIES
 from scanner.question import Wanted
+from targets.resolving.limits import DnsLimits
+from targets.rules import Rules
 from targets.services import Service, services_named
 from targets.target import Address, IPNetwork
 
@@ -20,6 +22,8 @@ class Config:
 
     targets: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
+    rules: Rules = field(default_factory=Rules)  # how they are read
+    seed: int | None = None  # of the order in networks; None: by chance
     output: str = STDOUT
     certificates: str | None = None  # a file for each distinct one; None: they are not written
     services: tuple[Service, ...] = field(default_factory=lambda: services_named("mail"))
@@ -28,12 +32,15 @@ class Config:
     exclude: tuple[str, ...] = ()  # the files that `block` was read from
     block: tuple[IPNetwork, ...] = ()
     resolvers: tuple[tuple[Address, int], ...] = ()  # none: those of the system
+    trust_ad: bool = False  # of resolvers on other machines too
+    dns_limits: DnsLimits = field(default_factory=DnsLimits)
     limits: Limits = field(default_factory=Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)
     retries: int = RETRIES  # later looks at what may only be of the moment
     hello_name: str | None = None  # None: the address literal of each connection
     trust: str | None = None  # a file of certificates; None: what the system trusts
     der: bool = False
+    with_policies: bool = True  # ask mail domains for what they promise: DANE, MTA-STS, TLS-RPT
     progress: bool = True
 
     def settings(self) -> dict[str, Any]:
@@ -41,15 +48,22 @@ class Config:
         return {
             "targets": len(self.targets),
             "inputs": [shown_path(path) for path in self.inputs],
+            "format": self.rules.format,
+            "mx": self.rules.mx,
+            "srv": self.rules.srv,
+            "ipv6_most": self.rules.ipv6_most,
             "services": [service.name for service in self.services],
             "versions": self.wanted.versions,
             "allow": [str(network) for network in self.allow],
             "exclude": [shown_path(path) for path in self.exclude],
+            "trust_ad": self.trust_ad,
             "limits": asdict(self.limits),
+            "dns_limits": asdict(self.dns_limits),
             "timeouts": asdict(self.timeouts),
             "retries": self.retries,
             "trust": shown_path(self.trust) if self.trust is not None else "system",
             "der": self.der,
+            "policy": self.with_policies,
             "certificates": shown_path(self.certificates) if self.certificates is not None else None,
             "test_injection": self.wanted.test_injection,
             "probes": self.wanted.probes,

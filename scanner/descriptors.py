@@ -6,29 +6,26 @@ from dataclasses import replace
 import structlog
 
 from scanner.limits import Limits
-from targets.source import MAX_RESOLVING
 
 OWN = 32  # for files, the event loop, and what the process inherits
-PER_NAME = 2  # a name asks for A and AAAA at once
 
 log = structlog.get_logger()
 
 
-def fit_to_descriptors(limits: Limits) -> tuple[Limits, int]:
-    """The limits, with `connections` lowered to what `ulimit -n` allows, and how many names may be resolved at once.
+def fit_to_descriptors(limits: Limits, dns: int) -> Limits:
+    """The limits, with `connections` lowered to what `ulimit -n` allows beside `dns` descriptors for resolving.
 
-    The soft limit is raised to the hard one first. At most a quarter of all descriptors is for names.
+    The soft limit is raised to the hard one first. At most a quarter of all is kept for resolving.
     """
     descriptors = _most_descriptors()
     if descriptors == resource.RLIM_INFINITY:
-        return limits, MAX_RESOLVING
-    names = max(1, min(MAX_RESOLVING, (descriptors - OWN) // 4 // PER_NAME))
-    possible = max(1, descriptors - OWN - PER_NAME * names)
+        return limits
+    possible = max(1, descriptors - OWN - min(dns, max(0, descriptors - OWN) // 4))
     if 0 < limits.connections <= possible:
-        return limits, names
+        return limits
     if limits.connections:
         log.warning("fewer connections at once: raise `ulimit -n`", asked=limits.connections, possible=possible)
-    return replace(limits, connections=possible), names
+    return replace(limits, connections=possible)
 
 
 def _most_descriptors() -> int:

@@ -12,6 +12,9 @@ from scanner.certificate_parts import certificate_facts, in_base64, leaf_part, o
 from scanner.chain import Chain, chain_of, client_certificate_of, timestamps_of
 from scanner.clients import Clients, clients_of
 from scanner.conclusion import Conclusion
+from scanner.domain_findings import domain_findings_of
+from scanner.domain_record import domain_part
+from scanner.domain_status import Known
 from scanner.findings import Finding, findings_of
 from scanner.interview import Interview
 from scanner.looks import Look
@@ -42,6 +45,7 @@ from scanner.wire_text import printable
 from targets.target import Endpoint, Origin, Rejection
 
 SCHEMA = 1
+MAX_COUNT = 2**64 - 1  # the largest integer of the JSON library; an IPv6 network may have more addresses
 
 Record = dict[str, Any]
 
@@ -79,7 +83,18 @@ class Recorder:
             "address": rejection.address,
             "reason": rejection.reason,
             "detail": rejection.detail,
-            "count": rejection.count,
+            "count": rejection.count if (rejection.count or 0) <= MAX_COUNT else None,
+        }
+
+    def domain(self, known: Known, *, with_policies: bool = True) -> Record:
+        """The one record of a mail domain."""
+        part = domain_part(known, with_policies=with_policies)
+        findings = domain_findings_of(known.answer, part)
+        return {
+            **self._head("domain"),
+            **_origin(known.targets.origin),
+            **part,
+            "findings": None if known.answer.error else [_finding(each) for each in findings],
         }
 
     def endpoint(self, interview: Interview, conclusion: Conclusion, ended: float) -> Record:

@@ -1,16 +1,18 @@
 """One run from its first record to its last: wires source, engine and sink, and hears signals.
 
     source ──▶ engine ──▶ recorder ──▶ sink, and one for certificates where they are wanted
-                 ▲ stop                 ▲ room
-              signals                 intake
+       │         ▲ stop      ▲          ▲ room
+       │      signals        │        intake
+       └──▶ domain desk ─────┘
 
 A first SIGINT or SIGTERM takes no more targets and gives what is in flight ten seconds; a second ends at once, and
 gives the output one second to take what is known.
 """
 
 import gc
+import secrets
 import signal
-from dataclasses import replace
+from dataclasses import asdict, replace
 from enum import IntEnum
 from math import inf
 from typing import Any
@@ -26,23 +28,30 @@ from scanner.conclusion import Conclusion
 from scanner.config import Config, shown_path
 from scanner.connection import Connection, dial, source_addresses
 from scanner.descriptors import fit_to_descriptors
+from scanner.domain_desk import DomainDesk
+from scanner.domain_status import Known
+from scanner.domains import Domains
 from scanner.engine import GRACE_S, Engine, wall_clock
 from scanner.interview import Interview
+from scanner.mail_policy.fetch import PolicyFetcher, PolicyHost
 from scanner.progress import show_progress
 from scanner.question import Answer
 from scanner.record import Recorder, new_run_id
 from scanner.sink import OutputClosed, Sink
 from scanner.summary import Summary
 from scanner.trust import TrustStore
+from targets.domain_targets import DomainTargets
 from targets.exclude import Exclusions
 from targets.expand import Expander
 from targets.lines import InputError
+from targets.mail_domain import ask_host
 from targets.resolver import NoNameServersError, Resolver
 from targets.seen import Seen
 from targets.source import Source
 from targets.target import Endpoint, Rejection
 
 LAST_WORDS_S = 1  # how long the output may take after a second signal
+SEED_BITS = 32  # enough orders, and few enough digits to be typed again
 # New objects between two searches for cycles: a scan leaves none, and with Python's own 700 they take 4 to 8 % of it.
 GARBAGE_THRESHOLD = 10_000
 
@@ -64,13 +73,21 @@ class Run:
         self, config: Config, descriptor: int, trust: TrustStore | None = None, certificates: int | None = None
     ) -> None:
         """`certificates`: the descriptor of a file for them."""
-        limits, max_resolving = fit_to_descriptors(config.limits)
-        self.config = replace(config, limits=limits)
+        self._resolver = Resolver(config.resolvers, trust_ad=config.trust_ad, limits=config.dns_limits)
+        self.config = replace(config, limits=fit_to_descriptors(config.limits, self._resolver.descriptors))
         self.summary = Summary()
-        self._resolver = Resolver(config.resolvers)
-        expander = Expander(Exclusions(config.allow, config.block), Seen(), self._resolver)
+        self._seed = secrets.randbits(SEED_BITS) if config.seed is None else config.seed
+        self._exclusions = Exclusions(config.allow, config.block)
+        expander = Expander(
+            self._exclusions,
+            Seen(),
+            self._resolver,
+            with_policies=config.with_policies,
+            seed=self._seed,
+            ipv6_most=config.rules.ipv6_most,
+        )
         self._source = Source(
-            config.services, expander, targets=config.targets, inputs=config.inputs, max_resolving=max_resolving
+            config.services, expander, targets=config.targets, inputs=config.inputs, rules=config.rules
         )
         self._sink = Sink(descriptor)
         self._certificates = None if certificates is None else Sink(certificates, "the file of the certificates")
@@ -86,6 +103,9 @@ class Run:
         self._started = wall_clock()
         self._trust = trust
         self.recorder = Recorder(new_run_id(self._started), der=config.der, trust=trust)
+        fetch = PolicyFetcher(self._policy_host, trust).fetch if config.with_policies else None
+        domains = Domains(are_expected=config.rules.names_are_domains)
+        self._desk = DomainDesk(domains, fetch, self._domain_over, self._sink.room)
         self._unusable = False
         self._ended = False
 
@@ -135,7 +155,12 @@ class Run:
         async with trio.open_nursery() as nursery:
             if self.config.progress:
                 nursery.start_soon(show_progress, self._engine.tally, self.summary, self._source.estimate())
-            await self._engine.run(self._take_in)
+            async with trio.open_nursery() as desk:
+                await desk.start(self._desk.run)
+                await self._engine.run(self._take_in)
+                self._desk.close()
+                if self._engine.stopped:
+                    self._desk.stop(0)
             nursery.cancel_scope.cancel()
 
     async def _take_in(self, engine: Engine) -> None:
@@ -146,6 +171,8 @@ class Run:
                     match item:
                         case Endpoint():
                             await engine.submit(item)
+                        case DomainTargets():
+                            await self._take_in_domain(engine, item)
                         case Rejection(reason=reason):
                             self.summary.rejected[reason.value] += 1
                             self._sink.put(self.recorder.rejected(item))
@@ -155,6 +182,24 @@ class Run:
         except (InputError, NoNameServersError) as error:
             log.error("the input ends here", why=str(error))
             self._unusable = True
+
+    async def _take_in_domain(self, engine: Engine, targets: DomainTargets) -> None:
+        self._desk.take(targets)
+        for endpoint in targets.fresh:
+            await engine.submit(endpoint)
+        await self._desk.room()
+
+    async def _policy_host(self, name: str) -> PolicyHost:
+        """Where a policy is to be had, by the resolvers and exclusions of the run."""
+        host = await ask_host(self._resolver, name)
+        blocked = [each for each in host.addresses if self._exclusions.blocked(each)]
+        allowed = [each for each in host.addresses if each not in blocked]
+        return PolicyHost(host.status, tuple(map(str, allowed)), tuple(map(str, blocked)))
+
+    def _domain_over(self, known: Known) -> None:
+        record = self.recorder.domain(known, with_policies=self.config.with_policies)
+        self._sink.put(record)
+        self.summary.note_domain(record)
 
     async def _ask(self, endpoint: Endpoint, answer: Answer) -> None:
         await Connection(endpoint, answer, self.config.timeouts, self.config.hello_name).ask(dial)
@@ -166,6 +211,7 @@ class Run:
                 self._certificates.put(self.recorder.certificate(der, interview.endpoint))
         self._sink.put(record)
         self.summary.note_endpoint(record)
+        self._desk.over(interview, record, ended)
 
     async def _hear_signals(self, whole_run: trio.CancelScope) -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -173,9 +219,11 @@ class Run:
                 if not self._engine.stopped:
                     log.warning("stopping: what is in flight may end; once more to end at once", signal=number.name)
                     self._engine.stop()
+                    self._desk.stop(GRACE_S)
                     patience = GRACE_S if self._ended else inf  # the engine keeps its own time
                 else:
                     self._engine.abort()
+                    self._desk.stop(0)
                     patience = LAST_WORDS_S
                 whole_run.deadline = min(whole_run.deadline, trio.current_time() + patience)
                 self._storing.deadline = min(self._storing.deadline, trio.current_time() + patience / 2)
@@ -194,7 +242,7 @@ class Run:
             "resolvers": resolvers,
             "source_addresses": source_addresses(),
             "hello_name": self.config.hello_name,
-            "seed": None,
+            "seed": self._seed,
             "shard": None,
         }
 
@@ -216,7 +264,9 @@ class Run:
                 "unfinished": tally.unfinished,
                 "status": dict(self.summary.statuses),
             },
+            "domains": {"recorded": self._desk.recorded, "status": dict(self.summary.domains)},
             "connections": tally.connections,
+            "dns": asdict(self._resolver.tally),
             "certificates": self._certificates.records if self._certificates else None,
             "duration_s": round(wall_clock() - self._started, 3),
         }

@@ -1,15 +1,18 @@
 """What a run has found so far, counted for people: the progress line and the tables at its end."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Group
 from rich.table import Table
 
 from scanner.conclusion import Status
-from scanner.findings import FINDINGS
+from scanner.domain_findings import DOMAIN_FINDINGS
+from scanner.domain_status import DomainStatus
+from scanner.findings import FINDINGS, Finding
 from scanner.tls.names import Version
+from targets.answer import DnsStatus
 
 _STYLES = {"tls": "green", "no_tls": "red", "tls_failed": "red", "error": "bold red", "mismatch": "yellow"}
 _VERDICTS = {"yes": "yes", "no": "no", "unknown": "cannot tell"}
@@ -21,9 +24,11 @@ class Summary:
     def __init__(self) -> None:
         self.statuses: Counter[str] = Counter()
         self.rejected: Counter[str] = Counter()
+        self.domains: Counter[str] = Counter()  # by status
         self._by_service: Counter[tuple[str, str]] = Counter()
         self._versions: Counter[tuple[str, str]] = Counter()
         self._findings: Counter[str] = Counter()
+        self._domain_findings: Counter[str] = Counter()
 
     def note_endpoint(self, record: dict[str, Any]) -> None:
         """Count an endpoint's record."""
@@ -33,11 +38,18 @@ class Summary:
             self._versions[version, entry["verdict"]] += 1
         self._findings.update(finding["id"] for finding in record["findings"] or ())
 
+    def note_domain(self, record: dict[str, Any]) -> None:
+        """Count a mail domain's record."""
+        self.domains[record["status"].value] += 1
+        self._domain_findings.update(finding["id"] for finding in record["findings"] or ())
+
     def tables(self) -> Group:
-        """Endpoints by service and status, by version, and by finding; what nobody has is left out."""
-        return Group(
-            *filter(lambda table: table.row_count, (self._of_services(), self._of_versions(), self._of_findings()))
+        """Endpoints by service and status, by version, and by finding; then domains. What nobody has is left out."""
+        tables = (
+            *(self._of_services(), self._of_versions(), self._of_findings()),
+            *(self._of_domains(), self._of_domain_findings()),
         )
+        return Group(*filter(lambda table: table.row_count, tables))
 
     def _of_services(self) -> Table:
         statuses = [status for status in Status if self.statuses[status]]
@@ -55,11 +67,17 @@ class Summary:
         return table
 
     def _of_findings(self) -> Table:
-        table = _table("Findings", "finding", ("severity", "endpoints"))
-        for finding in FINDINGS.values():
-            if count := self._findings[finding.id]:
-                table.add_row(finding.id, finding.severity, str(count))
+        return _findings_table("Findings", "endpoints", FINDINGS, self._findings)
+
+    def _of_domains(self) -> Table:
+        table = _table("Mail domains", "status", ("domains",))
+        for status in (*DomainStatus, *DnsStatus):
+            if count := self.domains[status]:
+                table.add_row(status, str(count))
         return table
+
+    def _of_domain_findings(self) -> Table:
+        return _findings_table("Findings of mail domains", "domains", DOMAIN_FINDINGS, self._domain_findings)
 
 
 def _table(title: str, first: str, columns: Iterable[str]) -> Table:
@@ -67,6 +85,14 @@ def _table(title: str, first: str, columns: Iterable[str]) -> Table:
     table.add_column(first, no_wrap=True)
     for column in columns:
         table.add_column(column, justify="right", overflow="fold", style=_STYLES.get(column))
+    return table
+
+
+def _findings_table(title: str, counted: str, findings: Mapping[str, Finding], counts: Mapping[str, int]) -> Table:
+    table = _table(title, "finding", ("severity", counted))
+    for finding in findings.values():
+        if count := counts[finding.id]:
+            table.add_row(finding.id, finding.severity, str(count))
     return table
 
 

@@ -173,7 +173,7 @@ class Verifier:
         self, store: TrustStore, chain: tuple[bytes, ...], now: datetime, *, by_the_clock: bool
     ) -> str | None:
         def judge() -> _Trust:
-            error = _why_untrusted(store, chain, now if by_the_clock else None)
+            error = why_untrusted(store, chain, now if by_the_clock else None)
             return _Trust(error, now + VERIFY_AGAIN_AFTER)
 
         key = (*map(sha256, chain), by_the_clock)
@@ -184,7 +184,7 @@ class Verifier:
         return trust.error
 
 
-def _why_untrusted(store: TrustStore, chain: tuple[bytes, ...], moment: datetime | None) -> str | None:
+def why_untrusted(store: TrustStore, chain: tuple[bytes, ...], moment: datetime | None) -> str | None:
     """Why no path leads from the leaf to an anchor at this moment, or at any; None where one does."""
     try:
         leaf, *above = [crypto.load_certificate(crypto.FILETYPE_ASN1, der) for der in chain]
@@ -255,13 +255,25 @@ def _is_for_servers_by_its_bytes(der: bytes, *, is_leaf: bool) -> bool:
 
 def _matches(leaf: bytes, host: str | None, address: str) -> bool | None:
     """Does a leaf name the host, or the address where there is none?"""
-    names, addresses = NAMES.get(sha256(leaf), lambda: _names(leaf), cache_weight(leaf))
     if host is not None:
-        # Only names that can be meant are handed to the library: there may be ten thousand others.
-        return _match_host(names & {host, "*." + host.partition(".")[2]}, host)
+        return name_host(dns_names_of(leaf), host)
+    _, addresses = NAMES.get(sha256(leaf), lambda: _names(leaf), cache_weight(leaf))
     if not addresses:
         return None
     return any(map(IPAddress_ID(address).verify, map(IPAddressPattern, addresses))) or None
+
+
+def dns_names_of(leaf: bytes) -> frozenset[str]:
+    """The DNS names of a certificate in DER, in lower case, wildcards too; empty where they cannot be read."""
+    return NAMES.get(sha256(leaf), lambda: _names(leaf), cache_weight(leaf))[0]
+
+
+def name_host(names: frozenset[str], host: str) -> bool | None:
+    """Is the host among the names of a certificate, by RFC 9525 §6.3? None where nobody can say.
+
+    Only names that can be meant are handed to the library: there may be ten thousand others.
+    """
+    return _match_host(names & {host, "*." + host.partition(".")[2]}, host)
 
 
 @lru_cache(maxsize=CACHED_MATCHES)

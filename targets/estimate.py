@@ -1,7 +1,8 @@
 """How many endpoints an input will give, for a progress bar: exact, or not known.
 
-Known are small files of addresses and networks: counted as intervals, so that a /8 costs nothing. What the DNS or a
-pipe will say is not known before.
+Known are small files of addresses and networks, in any form: counted as intervals, so that a /8 costs nothing. What the
+DNS, a pipe or an archive will say is not known before, and neither is what a part of an IPv6 network has in common with
+others.
 """
 
 import os
@@ -11,26 +12,37 @@ from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
+from targets.archive import is_packed
 from targets.exclude import Exclusions, Ranges
-from targets.lines import STDIN, LineSplitter
+from targets.lines import STDIN
 from targets.network import Span, size
-from targets.parse import Parser
+from targets.parse import Named, Parser
+from targets.place import MIN_V6_PREFIX
+from targets.reader import Reader
+from targets.rules import Rules
 from targets.services import Service
-from targets.target import Host, Network, Rejection, Target
+from targets.target import FormatError, Host, MailDomain, Network
 
 MAX_BYTES = 1024 * 1024
 
 
 def estimate(
-    services: tuple[Service, ...], exclusions: Exclusions, targets: Sequence[str], inputs: Sequence[str]
+    services: tuple[Service, ...],
+    exclusions: Exclusions,
+    targets: Sequence[str],
+    inputs: Sequence[str],
+    rules: Rules | None = None,
 ) -> int | None:
     """The number of endpoints, each counted once, or None if it is not to be had cheaply."""
     try:
         if not _is_small(inputs):
             return None
+        contents = [Path(path).read_bytes() for path in inputs]
+        if any(map(is_packed, contents)):
+            return None
         tally = _Tally(exclusions)
-        return tally.count if all(map(tally.note, _named(services, targets, inputs))) else None
-    except OSError:
+        return tally.count if all(map(tally.note, _named(services, targets, contents, rules))) else None
+    except (OSError, FormatError):
         return None  # reading it will say why
 
 
@@ -41,13 +53,14 @@ def _is_small(inputs: Sequence[str]) -> bool:
 
 
 def _named(
-    services: tuple[Service, ...], targets: Sequence[str], inputs: Sequence[str]
-) -> Iterator[Target | Rejection | None]:
-    parser = Parser(services, header_allowed=False)
+    services: tuple[Service, ...], targets: Sequence[str], contents: Sequence[bytes], rules: Rules | None
+) -> Iterator[Named]:
+    parser = Parser(services, rules)
     yield from (parser.parse(os.fsencode(target)) for target in targets)
-    for path in inputs:
-        parser, splitter = Parser(services), LineSplitter()
-        yield from map(parser.parse, [*splitter.feed(Path(path).read_bytes()), *splitter.end()])
+    for content in contents:
+        reader = Reader(services, rules)
+        yield from reader.feed(content)
+        yield from reader.end()
 
 
 class _Tally:
@@ -58,15 +71,17 @@ class _Tally:
         self._named: set[tuple[str, str, int, str]] = set()
         self._spans: defaultdict[tuple[int, str, int], list[Span]] = defaultdict(list)
 
-    def note(self, named: Target | Rejection | None) -> bool:
+    def note(self, named: Named) -> bool:
         """Count a target; False if it cannot be counted before the DNS is asked."""
         match named:
-            case Host(address=None):
+            case Host(address=None) | MailDomain():
                 return False
             case Host(address=IPv4Address() | IPv6Address() as address):
                 if not self._exclusions.is_blocked(address.version, int(address)):
                     for service, port in named.services:
                         self._named.add((named.name, str(address), port, service.name))
+            case Network(network=network) if network.version == 6 and network.prefixlen < MIN_V6_PREFIX:
+                return False
             case Network(network=network):
                 span = int(network.network_address), int(network.broadcast_address)
                 for service, port in named.services:

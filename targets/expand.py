@@ -1,30 +1,54 @@
 """A target → the endpoints that it stands for, without those that are blocked and those that were there before.
 
-A network goes service by service: one address is then not asked seven times in a row, and networks of any size
-start at once. It comes in chunks, so that whoever takes them can let others run in between.
+A network goes service by service, each in an order of its own that the seed decides (permutation.py): one address is
+then not asked seven times in a row, neighbours are not asked together, and networks of any size start at once. It comes
+in chunks, so that whoever takes them can let others run in between.
+
+Of an IPv6 network that is too wide to walk through, the first addresses of that order are taken, as many as --ipv6-most
+says: the same for each of its services.
 """
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
+from targets.domain_expand import DomainExpander
+from targets.domain_targets import DomainTargets
 from targets.exclude import Exclusions
 from targets.network import Span, address_text, addresses, size
+from targets.place import MIN_V6_PREFIX
 from targets.resolver import Failure, Resolver
-from targets.seen import Seen
-from targets.target import Address, Endpoint, Host, Network, Origin, Reason, Rejection, Target
+from targets.seen import Lane, Seen
+from targets.services import Service
+from targets.target import Address, Endpoint, Host, Network, Origin, Reason, Rejection
 
-Item = Endpoint | Rejection
+Item = Endpoint | Rejection | DomainTargets
 
 CHUNK = 256  # addresses of a network at a time
 
 
 class Expander:
-    """Holds what a run excludes and what it has seen; its answers depend on the order in which it is asked."""
+    """Holds what a run excludes and what it has seen; its answers depend on the order in which it is asked.
 
-    def __init__(self, exclusions: Exclusions, seen: Seen, resolver: Resolver) -> None:
+    `seed` decides the order in which networks are walked through, and `ipv6_most` how far in a wide one.
+    `with_policies`: are mail domains asked for what they promise?
+    """
+
+    def __init__(
+        self,
+        exclusions: Exclusions,
+        seen: Seen,
+        resolver: Resolver,
+        *,
+        with_policies: bool = True,
+        seed: int = 0,
+        ipv6_most: int | None = None,
+    ) -> None:
         self.exclusions = exclusions
+        self.domains = DomainExpander(exclusions, seen, resolver, with_policies=with_policies)
         self._seen = seen
         self._resolver = resolver
+        self._seed = seed
+        self._ipv6_most = ipv6_most
 
     async def resolve(self, host: Host) -> list[Item]:
         """The endpoints of a name that is to be looked up: its services on all its addresses.
@@ -37,7 +61,7 @@ class Expander:
             items.append(_dns_rejection(host.origin, resolution.failures))
         return items
 
-    def chunks(self, target: Target) -> Iterable[list[Item]]:
+    def chunks(self, target: Host | Network) -> Iterable[list[Item]]:
         """The endpoints of a network, or of a name with its address, for which nobody is asked.
 
         A chunk may be empty: that is the moment to let others run.
@@ -89,23 +113,44 @@ class Expander:
         if blocked:
             why = f"{blocked:,} addresses of it are blocked: {self.exclusions.blocked_within(target.network)}"
             yield [Rejection(target.origin, Reason.BLOCKED, why, count=blocked)]
+        wanted = min(size(spans), self._most_of(target))
+        if beyond := size(spans) - wanted:
+            why = f"{beyond:,} addresses of it are left out: --ipv6-most takes {wanted:,} of such a network"
+            yield [Rejection(target.origin, Reason.CAPPED, why, count=beyond)]
         repeated = 0
         for service, port in target.services:
             lane = self._seen.lane(target.network.version, service.name, port)
-            fresh = lane.add_network(spans)
-            repeated += size(spans) - size(fresh)
-            for chunk in _in_chunks(fresh):
-                new = [value for value in chunk if not lane.seen_singly(value)] if lane.singles else chunk
-                repeated += len(chunk) - len(new)
+            repeated += wanted
+            for new in self._first(target, spans, wanted, lane) if beyond else self._all(target, spans, lane, service):
+                repeated -= len(new)
                 texts = (address_text(target.network.version, value) for value in new)
                 yield [Endpoint(target.origin, None, text, port, service) for text in texts]
         if repeated:
             why = f"{repeated:,} endpoints of it are already in this run"
             yield [Rejection(target.origin, Reason.DUPLICATE, why, count=repeated)]
 
+    def _most_of(self, target: Network) -> int:
+        """How many addresses are taken of a network at most."""
+        is_wide = target.network.version == 6 and target.network.prefixlen < MIN_V6_PREFIX
+        return self._ipv6_most if is_wide and self._ipv6_most is not None else target.network.num_addresses
 
-def _in_chunks(spans: Iterable[Span]) -> Iterator[list[int]]:
-    values = addresses(spans)
+    def _all(self, target: Network, spans: list[Span], lane: Lane, service: Service) -> Iterator[list[int]]:
+        """The new ones of all addresses: that the network was there is remembered as its spans, at no cost."""
+        fresh = addresses(lane.add_network(spans), self._key(target, service.name))
+        for chunk in _in_chunks(fresh):
+            yield [value for value in chunk if not lane.seen_singly(value)] if lane.singles else chunk
+
+    def _first(self, target: Network, spans: list[Span], count: int, lane: Lane) -> Iterator[list[int]]:
+        """The new ones of the first addresses, each remembered by itself: others of the network may come singly."""
+        for chunk in _in_chunks(islice(addresses(spans, self._key(target, "")), count)):
+            yield [value for value in chunk if lane.add(value)]
+
+    def _key(self, target: Network, what: str) -> bytes:
+        """What decides an order: the same seed gives the same network the same order, whatever else is scanned."""
+        return f"{self._seed}/{target.network}/{what}".encode()
+
+
+def _in_chunks(values: Iterator[int]) -> Iterator[list[int]]:
     while chunk := list(islice(values, CHUNK)):
         yield chunk
 

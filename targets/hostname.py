@@ -17,6 +17,8 @@ MAX_REASON = 200  # characters of a library's message that are passed on
 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"(?:{_LABEL}\.)*(?!\d+\Z){_LABEL}")
+_CONTROL = re.compile(r"[\x80-\x9f]")
+_ACE = "xn--"  # RFC 5890 §2.3.2.1
 _FOREIGN = re.compile(r"[^a-z0-9_.-]")
 _WHAT_IT_MAY_BE = {
     " ": "a space cannot be in a host name; one target a line",
@@ -32,9 +34,11 @@ def canonical_name(written: str) -> str:
     """The name as it is looked up. Raises TargetError with what is wrong with it."""
     name = written.lower() if written.isascii() else _a_labels(written)
     name = name.removesuffix(".")
-    if len(name) <= MAX_NAME and _NAME.fullmatch(name):
-        return name
-    raise TargetError(_what_is_wrong(name))
+    if len(name) > MAX_NAME or not _NAME.fullmatch(name):
+        raise TargetError(_what_is_wrong(name))
+    if _ACE in name:
+        _check_a_labels(name)
+    return name
 
 
 def _a_labels(written: str) -> str:
@@ -46,6 +50,22 @@ def _a_labels(written: str) -> str:
         return ".".join(label if label.isascii() else idna.alabel(label).decode() for label in labels)
     except idna.IDNAError as error:
         raise TargetError(f"not an internationalised host name: {str(error)[:MAX_REASON]}") from error
+
+
+def _check_a_labels(name: str) -> None:
+    """Refuse what nobody can have registered. Which characters a registry takes is its own matter: some take emoji."""
+    for label in name.split("."):
+        if label.startswith(_ACE) and not _is_punycode(label.removeprefix(_ACE)):
+            raise TargetError(f"the label {label!r} begins as an internationalised one and is not Punycode (RFC 3492)")
+
+
+def _is_punycode(encoded: str) -> bool:
+    """Is it what some label that is not ASCII is written as? One of control characters is none."""
+    try:
+        label = encoded.encode().decode("punycode")
+        return not label.isascii() and not _CONTROL.search(label) and label.encode("punycode").decode() == encoded
+    except UnicodeError:
+        return False
 
 
 def _what_is_wrong(name: str) -> str:

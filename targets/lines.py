@@ -1,7 +1,4 @@
-"""Input files and standard input → lines of bytes, in blocks, at the speed at which they come.
-
-A pipe that never ends is read line by line as it is written; a line of any length takes bounded memory.
-"""
+"""Input files and standard input → blocks of bytes, unpacked, at the speed at which they come."""
 
 import os
 import select
@@ -12,19 +9,10 @@ from errno import EACCES
 import trio
 from trio import to_thread
 
-from targets.parse import MAX_LINE_BYTES
+from targets.archive import ArchiveError, Unpacker
 
 BLOCK_BYTES = 64 * 1024
 STDIN = "-"
-
-_COMPRESSED = {
-    b"\x1f\x8b": "gzip",
-    b"\x28\xb5\x2f\xfd": "zstd",
-    b"\xfd7zXZ\x00": "xz",
-    b"BZh": "bzip2",
-    b"PK\x03\x04": "zip",
-}
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class InputError(Exception):
@@ -38,26 +26,6 @@ class InputError(Exception):
         self.why = why
 
 
-class LineSplitter:
-    """Bytes in any pieces → lines without their newline. A line over the cap is cut to one byte more than it."""
-
-    def __init__(self, max_line_bytes: int = MAX_LINE_BYTES) -> None:
-        self._max = max_line_bytes
-        self._pending = b""
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """The lines that are complete now."""
-        lines = (self._pending + data).split(b"\n")
-        # One byte over the cap tells that the line is too long, whatever comes behind it.
-        self._pending = lines.pop()[: self._max + 1]
-        return [line[: self._max + 1] if len(line) > self._max else line for line in lines]
-
-    def end(self) -> list[bytes]:
-        """The last line, if no newline ended it."""
-        last, self._pending = self._pending, b""
-        return [last] if last else []
-
-
 def check_readable(paths: Iterable[str]) -> None:
     """Raise InputError for the first path that cannot be opened or holds no text. A pipe is not read for it."""
     for path in paths:
@@ -68,7 +36,7 @@ def check_readable(paths: Iterable[str]) -> None:
 
 
 async def blocks_of(path: str, stdin: int = 0) -> AsyncGenerator[bytes, None]:
-    """What a file or standard input holds, in blocks of at most 64 KiB. Raises InputError.
+    """What a file or standard input holds, unpacked, in blocks of at most 64 KiB. Raises InputError.
 
     A thread reads. Where it may wait for ever (a pipe, a terminal), cancelling leaves it behind with its
     descriptor, which is then not closed: the number could be another file's while the thread still reads from it.
@@ -76,12 +44,14 @@ async def blocks_of(path: str, stdin: int = 0) -> AsyncGenerator[bytes, None]:
     try:
         fd = stdin if path == STDIN else await _opened(path)
         may_wait = not stat.S_ISREG(os.fstat(fd).st_mode)
-        is_first = is_ours = True
+        is_ours = True
+        unpacker = Unpacker()
         try:
-            while block := await to_thread.run_sync(_block, fd, abandon_on_cancel=may_wait):
-                if is_first and (why := _why_not_text(block)):
-                    raise InputError(path, None, why)
-                is_first = False
+            while data := await to_thread.run_sync(_block, fd, abandon_on_cancel=may_wait):
+                for block in unpacker.feed(data):
+                    yield block
+                    await trio.lowlevel.checkpoint()  # one read may hold a thousand blocks
+            for block in unpacker.end():
                 yield block
         except trio.Cancelled:
             is_ours = not may_wait
@@ -91,6 +61,8 @@ async def blocks_of(path: str, stdin: int = 0) -> AsyncGenerator[bytes, None]:
                 os.close(fd)
     except OSError as error:
         raise InputError(path, None, _reason(error)) from error
+    except ArchiveError as error:
+        raise InputError(path, None, str(error)) from error
 
 
 def _block(fd: int) -> bytes:
@@ -116,20 +88,13 @@ def _check_file(path: str) -> None:
             raise PermissionError(EACCES, os.strerror(EACCES))
         return
     with open(path, "rb") as file:
-        block = file.read(BLOCK_BYTES)
-    if why := _why_not_text(block):
-        raise InputError(path, None, why)
+        data = file.read(BLOCK_BYTES)
+    try:
+        block = next(Unpacker().feed(data), b"")
+    except ArchiveError as error:
+        raise InputError(path, None, str(error)) from error
     if b"\0" in block:  # in a pipe, a line with a NUL in it is a rejection: what is behind it may be well
         raise InputError(path, None, "it is not text (there is a NUL byte in it)")
-
-
-def _why_not_text(beginning: bytes) -> str | None:
-    for magic, kind in _COMPRESSED.items():
-        if beginning.startswith(magic):
-            return f"it is compressed ({kind}); unpack it first, for example through a pipe"
-    if beginning.startswith(_UTF16):
-        return "it is UTF-16; convert it to UTF-8"
-    return None
 
 
 def _reason(error: OSError) -> str:

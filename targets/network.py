@@ -1,15 +1,24 @@
-"""A network → its addresses, lazily and in order, as the numbers that they are; and a number → its text."""
+"""A network → its addresses, lazily and in a seeded order, as the numbers that they are; and a number → its text."""
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv6Address
-from itertools import chain
+from itertools import accumulate
+
+from targets.permutation import permuted
 
 Span = tuple[int, int]  # the first and the last address, both in it
 
 
-def addresses(spans: Iterable[Span]) -> Iterator[int]:
-    """Every address of the spans, one at a time: a /8 costs no more memory than a /32."""
-    return chain.from_iterable(range(first, last + 1) for first, last in spans)
+def addresses(spans: Sequence[Span], key: bytes) -> Iterator[int]:
+    """Every address of the spans once, in the order that the key decides: a /8 costs no more memory than a /32."""
+    if not spans:
+        return iter(())
+    ranks = permuted(size(spans), key)
+    if len(spans) == 1:
+        first = spans[0][0]
+        return (first + rank for rank in ranks)
+    return _placed(ranks, spans)
 
 
 def size(spans: Iterable[Span]) -> int:
@@ -22,3 +31,11 @@ def address_text(version: int, value: int) -> str:
     if version == 4:  # by hand: a third of what IPv4Address takes, for each of 16 million addresses of a /8
         return f"{value >> 24}.{value >> 16 & 255}.{value >> 8 & 255}.{value & 255}"
     return str(IPv6Address(value))
+
+
+def _placed(ranks: Iterable[int], spans: Sequence[Span]) -> Iterator[int]:
+    """The address at each rank, where the spans stand in a row."""
+    ends = list(accumulate(last - first + 1 for first, last in spans))
+    shifts = [last + 1 - end for (_, last), end in zip(spans, ends, strict=True)]
+    for rank in ranks:
+        yield rank + shifts[bisect_right(ends, rank)]

@@ -1,117 +1,146 @@
-"""A line of input → what it names.
+"""What is written → what it names: a line of text, or the rows of another form.
 
-Text has one target a line: `host`, `host:port`, an address, `[v6]:port`, `network/len`, and any of them behind
-`service://`. CSV is known by its first line, which names the columns (columns.py). A line that names nothing is a
-rejection that says why, never an exception, whatever its bytes are.
+Text has one target a line: `host`, `host:port`, an address, `[v6]:port`, `network/len`, any of them behind `service://`,
+and `mx:domain`. What names nothing is a rejection that says why, never an exception, whatever its bytes are.
 """
 
 import re
-from dataclasses import dataclass
-from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from collections.abc import Callable, Iterable, Iterator
 
-from targets.columns import Header, Row
-from targets.hostname import MAX_REASON, canonical_name
-from targets.selection import Selection, port_number, service_named
+from targets.hostname import canonical_name
+from targets.place import (
+    MIN_V6_PREFIX,
+    address_cell,
+    is_address_like,
+    network,
+    network_cell,
+    only_address,
+    taken_apart,
+)
+from targets.row import Row
+from targets.rules import Rules
+from targets.selection import Asked, Selection, port_number, service_named
 from targets.services import Service
-from targets.target import Address, Host, IPNetwork, Network, Origin, Reason, Rejection, Target, TargetError
+from targets.shown import kept, shown
+from targets.target import Host, IPNetwork, MailDomain, Network, Origin, Reason, Rejection, Target, TargetError
 
 MAX_LINE_BYTES = 64 * 1024
-MAX_INPUT_BYTES = 1024  # what a record keeps of a line
-MIN_V6_PREFIX = 112  # 65,536 addresses: nobody walks through a wider one
-_BOM = b"\xef\xbb\xbf"
 _SPACE = " \t\r\n"
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")  # a tab may stand in a CSV cell
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # what breaks a line, or drives a terminal
-_DIGITS_AND_DOTS = re.compile(r"[0-9.]+")
+_MX = "mx:"
+_SMTP_PORT = 25
+
+Named = Target | Rejection | None  # None: a blank line, a comment, a header
 
 
 class Parser:
-    """Reads the lines of one input in their order: its first line may be a CSV header for all the others."""
+    """Knows what the user selected, and by which rules what is written is read."""
 
-    def __init__(self, services: tuple[Service, ...], *, header_allowed: bool = True) -> None:
+    def __init__(self, services: tuple[Service, ...], rules: Rules | None = None) -> None:
         self._selection = Selection(services)
-        self._header: Header | None = None
-        self._header_allowed = header_allowed
-        self._at_start = True
+        self._rules = rules or Rules()
 
-    def parse(self, raw: bytes, line: int | None = None) -> Target | Rejection | None:
-        """What the line names; None for a blank line, a comment, and the CSV header.
+    def parse(self, raw: bytes, line: int | None = None) -> Named:
+        """What a line of text names; None for a blank line and a comment.
 
         A line may be cut by the reader behind MAX_LINE_BYTES: it is rejected in any case.
         """
-        if self._at_start:
-            self._at_start = False
-            raw = raw.removeprefix(_BOM)
         try:
-            text = _decoded(raw)
-            if not text or text[0] == "#":
-                return None
-            if not text.isprintable() and (control := _CONTROL.search(text)):
-                raise TargetError(f"there is a control character, {control.group()!r}, in the line")
-            return self._named_by(text, line)
+            text = _content(raw)
+            return self._from_text(text, Origin(kept(text), line)) if text else None
         except TargetError as why:
-            return Rejection(Origin(shown(raw.strip()), line), Reason.INVALID, str(why))
+            return _rejected(raw, line, why)
 
-    def _named_by(self, text: str, line: int | None) -> Target | None:
-        if self._header_allowed:
-            self._header_allowed = False
-            if header := Header.read(text):
-                self._header = header
-                return None
-        if self._header:
-            record = self._header.record(text)
-            return self._from_record(record, Origin(_kept(text), line, record.tags))
-        return self._from_text(text, Origin(_kept(text), line))
+    def parse_rows(self, raw: bytes, line: int, rows: Callable[[str], Iterable[Row | None]]) -> Iterator[Named]:
+        """What a line of another form names: None where `rows` finds none, or has None for one.
+
+        Raises FormatError where the input is not of that form at all.
+        """
+        try:
+            text = _content(raw)
+            found = tuple(rows(text)) if text else ()
+        except TargetError as why:
+            yield _rejected(raw, line, why)
+            return
+        for row in found or (None,):
+            yield None if row is None else self.parse_row(row, kept(text), line)
+
+    def parse_row(self, row: Row, written: str, line: int) -> Target | Rejection:
+        """What a row names; `written` is what is kept of its text."""
+        origin = Origin(written, line, row.tags)
+        try:
+            return self._from_row(row, origin)
+        except TargetError as why:
+            return Rejection(origin, Reason.INVALID, str(why))
 
     def _from_text(self, text: str, origin: Origin) -> Target:
+        if text[:3].lower() == _MX and not text[3:].isdigit():  # mx:25 is a host called mx
+            return self._mail_domain(text[3:], origin)
         name, mark, rest = text.partition("://")
         service = service_named(name) if mark else None
-        written = _taken_apart(rest.removesuffix("/") if mark else text)
+        written = taken_apart(rest.removesuffix("/") if mark else text)
         port = None if written.port is None else port_number(written.port)
-        asked = self._selection.asked(service, port)
-        place = _network(written.place, written.length)
-        if place is None:
-            return Host(origin, canonical_name(written.place), asked)
-        return Network(origin, place, asked)
+        place = network(written.place, written.length)
+        if place is not None:
+            return self._network(place, service, port, origin)
+        if service is None and port is None and self._rules.names_are_domains:
+            return self._plain_domain(written.place, origin)
+        return Host(origin, canonical_name(written.place), self._selection.asked(service, port))
 
-    def _from_record(self, record: Row, origin: Origin) -> Target:
-        service = service_named(record.service) if record.service else None
-        asked = self._selection.asked(service, port_number(record.port) if record.port else None)
-        beside = _address_cell(record.address) if record.address else None
-        if not record.host:
+    def _from_row(self, row: Row, origin: Origin) -> Target:
+        service = service_named(row.service) if row.service else None
+        port = port_number(row.port) if row.port else None
+        beside = address_cell(row.address) if row.address else None
+        if row.domain:
+            return self._domain_of_row(row.domain, service, port, origin)
+        if not row.host:
             if beside is None:
                 raise TargetError("the line has neither a host nor an address")
-            return Network(origin, beside, asked)
-        place = _place_cell(record.host)
+            return self._network(beside, service, port, origin)
+        place = network_cell(row.host)
         if place is not None:
             if beside is not None and beside != place:
                 raise TargetError("the host column holds an address, and the address column another one")
-            return Network(origin, place, asked)
-        return Host(origin, canonical_name(record.host), asked, _only_address(beside))
+            return self._network(place, service, port, origin)
+        if service is None and port is None and beside is None and self._rules.names_are_domains:
+            return self._plain_domain(row.host, origin)
+        asked = self._selection.asked(service, port)
+        return Host(origin, canonical_name(row.host), asked, only_address(beside))
+
+    def _network(self, place: IPNetwork, service: Service | None, port: int | None, origin: Origin) -> Network:
+        asked: Asked = self._selection.asked(service, port)
+        if place.version == 6 and place.prefixlen < MIN_V6_PREFIX and self._rules.ipv6_most is None:
+            raise TargetError(
+                f"an IPv6 /{place.prefixlen} has too many addresses to walk through; the widest is /{MIN_V6_PREFIX} "
+                "(65,536 addresses): list the addresses that are in use, or take some of each by --ipv6-most N"
+            )
+        return Network(origin, place, asked)
+
+    def _mail_domain(self, written: str, origin: Origin) -> MailDomain:
+        """What stands behind `mx:`."""
+        if written.startswith("[") or is_address_like(written):
+            raise TargetError("an address has no MX records; behind mx: stands the name of a mail domain")
+        name, mark, port = written.partition(":")
+        number = port_number(port) if mark else _SMTP_PORT
+        return MailDomain(origin, canonical_name(name), number, mx=True, srv=self._rules.srv)
+
+    def _plain_domain(self, name: str, origin: Origin) -> MailDomain:
+        return MailDomain(origin, canonical_name(name), mx=self._rules.mx, srv=self._rules.srv)
+
+    def _domain_of_row(self, name: str, service: Service | None, port: int | None, origin: Origin) -> MailDomain:
+        if service is not None and service.name != "smtp":
+            raise TargetError(f"a mail domain is asked by smtp, not by {service.name}; name a host for that")
+        return MailDomain(origin, canonical_name(name), port or _SMTP_PORT, mx=True, srv=self._rules.srv)
 
 
-@dataclass(frozen=True, slots=True)
-class _Written:
-    """The parts of a text target as they are written, none of them checked."""
-
-    place: str
-    length: str | None = None
-    port: str | None = None
-
-
-def shown(raw: bytes) -> str:
-    """Bytes from outside as text that is safe in a record: at most 1,024 of them, with nothing raw left."""
-    return _UNSAFE.sub(_escaped, raw[:MAX_INPUT_BYTES].decode(errors="backslashreplace"))
-
-
-def _escaped(match: re.Match[str]) -> str:
-    return match.group().encode("unicode_escape").decode()
-
-
-def _kept(text: str) -> str:
-    if len(text) <= MAX_INPUT_BYTES // 4 and text.isprintable():
-        return text  # at most four bytes a character
-    return shown(text.encode())
+def _content(raw: bytes) -> str:
+    """The text of a line without the white space around it; nothing for a comment. Raises TargetError."""
+    text = _decoded(raw)
+    if not text or text[0] == "#":
+        return ""
+    if not text.isprintable() and (control := _CONTROL.search(text)):
+        raise TargetError(f"there is a control character, {control.group()!r}, in the line")
+    return text
 
 
 def _decoded(raw: bytes) -> str:
@@ -126,98 +155,5 @@ def _decoded(raw: bytes) -> str:
         ) from error
 
 
-def _taken_apart(rest: str) -> _Written:
-    if rest.startswith("["):
-        return _bracketed(rest)
-    if "/" in rest:
-        place, _, tail = rest.partition("/")
-        if not _is_address_like(place):
-            raise TargetError(f"{'/' + tail[:40]!r} is a path; only hosts are scanned, leave it out")
-        length, mark, port = tail.partition(":")
-        return _Written(place, length, port if mark else None)
-    if rest.count(":") == 1:
-        place, _, port = rest.partition(":")
-        return _Written(place, None, port)
-    return _Written(rest)
-
-
-def _bracketed(rest: str) -> _Written:
-    place, closed, tail = rest[1:].partition("]")
-    if not closed:
-        raise TargetError("the '[' is not closed")
-    if ":" not in place:
-        raise TargetError("only an IPv6 address stands in brackets")
-    before, mark, port = tail.partition(":")
-    if before and not before.startswith("/"):
-        raise TargetError(f"{tail[:40]!r} behind the ']' is not a port; write [address]:port")
-    return _Written(place, before[1:] if before else None, port if mark else None)
-
-
-def _is_address_like(place: str) -> bool:
-    """Digits and dots, or more than one colon. One colon alone stands before a port."""
-    return place.count(":") > 1 or _DIGITS_AND_DOTS.fullmatch(place) is not None
-
-
-def _network(place: str, length: str | None) -> IPNetwork | None:
-    """The network that a place is, of one address where no length is given; None for a host name."""
-    if not _is_address_like(place):
-        if length is not None or ":" in place:  # [a:b], or [a:b]/64
-            raise TargetError(f"{place[:60]!r} is not an IPv6 address")
-        return None
-    address = _address(place)
-    bits: int = address.max_prefixlen
-    if length is None:
-        prefix = bits
-    elif length.isascii() and length.isdigit() and len(length) <= 3 and int(length) <= bits:
-        prefix = int(length)
-    else:
-        raise TargetError(f"{length[:40]!r} is not a prefix length; behind an address '/' is for 0 to {bits}")
-    if isinstance(address, IPv4Address):
-        return IPv4Network((int(address), prefix), strict=False)
-    if prefix < MIN_V6_PREFIX:
-        raise TargetError(
-            f"an IPv6 /{prefix} has too many addresses to walk through; "
-            f"the widest is /{MIN_V6_PREFIX} (65,536 addresses): list the addresses that are in use"
-        )
-    return IPv6Network((int(address), prefix), strict=False)
-
-
-def _address(place: str) -> Address:
-    if "%" in place:
-        raise TargetError("an address with a zone ('%…') means something on one machine only and is not scanned")
-    try:
-        return IPv6Address(place) if ":" in place else IPv4Address(place)
-    except AddressValueError as error:
-        raise TargetError(_why_no_address(place, error)) from error
-
-
-def _why_no_address(place: str, error: AddressValueError) -> str:
-    why = str(error)[:MAX_REASON]  # it quotes the place, which may be a whole line long
-    if ":" in place:
-        return f"not an IPv6 address ({why}); with a port write [address]:port"
-    return f"not an IPv4 address ({why}), and not a host name (its last label is all digits)"
-
-
-def _place_cell(cell: str) -> IPNetwork | None:
-    """The network or address in a CSV cell, or None for a host name."""
-    written = _Written(cell)
-    if "/" in cell or cell.startswith("["):
-        written = _taken_apart(cell)
-    if written.port is not None or cell.count(":") == 1:
-        raise TargetError("the port belongs in a column of its own, called 'port'")
-    return _network(written.place, written.length)
-
-
-def _address_cell(cell: str) -> IPNetwork:
-    place = _place_cell(cell)
-    if place is None:
-        raise TargetError(f"{cell[:60]!r} in the address column is not an address")
-    return place
-
-
-def _only_address(beside: IPNetwork | None) -> Address | None:
-    if beside is None:
-        return None
-    if beside.prefixlen != beside.max_prefixlen:
-        raise TargetError("a host has one address beside it, not a network")
-    return beside.network_address
+def _rejected(raw: bytes, line: int | None, why: TargetError) -> Rejection:
+    return Rejection(Origin(shown(raw.strip()), line), Reason.INVALID, str(why))

@@ -1,38 +1,53 @@
 """Command-line targets, files and standard input → a stream of endpoints and rejections.
 
-One task reads and parses. Addresses and networks go straight on; a name is resolved by a task of its own, up to 256
-of them at once. All put what they find, in batches, into a channel that holds none: when the consumer stops taking,
-everything stands still and costs nothing. Names therefore come out of order; each item knows its line.
+One task reads and parses. Addresses and networks go straight on; a name, or a mail domain, is resolved by a task of its
+own, up to 256 of them at once. All put what they find, in batches, into a channel that holds none: when the consumer
+stops taking, everything stands still and costs nothing. Names therefore come out of order; each item knows its line.
+
+Where an answer about a mail domain may only be of the moment, the domain is asked about once more, when that answer is
+no longer remembered; so many may wait for that at once.
 """
 
 import os
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from itertools import count
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
+import structlog
 import trio
 
+from targets.domain_targets import DomainTargets
 from targets.estimate import estimate
 from targets.expand import Expander, Item
-from targets.lines import InputError, LineSplitter, blocks_of
-from targets.parse import Parser
-from targets.resolver import NoNameServersError
+from targets.lines import InputError, blocks_of
+from targets.mail_answer import DomainAnswer
+from targets.parse import Named, Parser
+from targets.reader import Reader
+from targets.resolver import FAILURE_TTL_S, NoNameServersError
+from targets.rules import Rules
 from targets.services import Service
-from targets.target import Endpoint, Host, Rejection, Target
+from targets.shown import shown
+from targets.target import Endpoint, FormatError, Host, MailDomain, Network, Rejection
 
 MAX_RESOLVING = 256
+ASK_AGAIN_AFTER_S = FAILURE_TTL_S + 1
+MAX_ASKED_AGAIN = 20_000  # mail domains that wait for it, some 500 bytes each; beyond it, what came first is taken
 BATCH = 256  # items; what a consumer gets without a switch of tasks
+
+T = TypeVar("T")
+
+log = structlog.get_logger()
 
 
 @dataclass(slots=True)
 class Counts:
     """What became of the lines, each of which counts once that is known. A target of the command line is a line."""
 
-    blank: int = 0  # with comments and CSV headers
-    expanded: int = 0  # gave at least one endpoint
+    blank: int = 0  # with comments, headers, and ports that are not open
+    expanded: int = 0  # gave at least one endpoint, or is a mail domain
     rejected: int = 0  # gave none
 
     @property
@@ -54,11 +69,13 @@ class Source:
         *,
         targets: Sequence[str] = (),
         inputs: Sequence[str] = (),
+        rules: Rules | None = None,
         max_resolving: int = MAX_RESOLVING,
         stdin: int = 0,
     ) -> None:
         self.counts = Counts()
         self._services = services
+        self._rules = rules or Rules()
         self._expander = expander
         self._targets = tuple(targets)
         self._inputs = tuple(inputs)
@@ -71,13 +88,13 @@ class Source:
 
     def estimate(self) -> int | None:
         """How many endpoints the stream will have, exactly, if it can be told cheaply and before any DNS."""
-        return estimate(self._services, self._expander.exclusions, self._targets, self._inputs)
+        return estimate(self._services, self._expander.exclusions, self._targets, self._inputs, self._rules)
 
     async def _read_all(self, batches: "_Batches") -> None:
         async with trio.open_nursery() as nursery:
             intake = _Intake(self._expander, self.counts, batches, nursery, self._max_resolving)
             try:
-                parser = Parser(self._services, header_allowed=False)
+                parser = Parser(self._services, self._rules)
                 for target in self._targets:
                     await intake.take(parser.parse(os.fsencode(target)))
                 await batches.flush()
@@ -87,16 +104,19 @@ class Source:
                 batches.failure = error
 
     async def _read(self, path: str, intake: "_Intake", batches: "_Batches") -> None:
-        parser, splitter = Parser(self._services), LineSplitter()
-        numbers = count(1)
-        async with aclosing(blocks_of(path, self._stdin)) as blocks:
-            async for block in blocks:
-                for line in splitter.feed(block):
-                    await intake.take(parser.parse(line, next(numbers)))
-                await batches.flush()
-        for line in splitter.end():
-            await intake.take(parser.parse(line, next(numbers)))
-        await batches.flush()
+        reader = Reader(self._services, self._rules)
+        try:
+            async with aclosing(blocks_of(path, self._stdin)) as blocks:
+                async for block in blocks:
+                    for named in reader.feed(block):
+                        await intake.take(named)
+                    await batches.flush()
+            for named in reader.end():
+                await intake.take(named)
+        except FormatError as error:
+            raise InputError(path, error.line, str(error)) from error
+        finally:
+            await batches.flush()
 
 
 class Stream:
@@ -172,8 +192,9 @@ class _Intake:
         self._batches = batches
         self._nursery = nursery
         self._free = trio.Semaphore(max_resolving)
+        self._later: deque[tuple[float, MailDomain]] = deque()  # in the order in which they are due
 
-    async def take(self, named: Target | Rejection | None) -> None:
+    async def take(self, named: Named) -> None:
         match named:
             case None:
                 self._counts.blank += 1
@@ -181,11 +202,13 @@ class _Intake:
                 self._counts.rejected += 1
                 await self._batches.add([named])
             case Host(address=None):
-                await self._start_resolving(named)
+                await self._start(self._resolve, named)
+            case MailDomain():
+                await self._take_domain(named)
             case _:
                 await self._expand(named)
 
-    async def _expand(self, target: Target) -> None:
+    async def _expand(self, target: Host | Network) -> None:
         has_endpoint = False
         for items in self._expander.chunks(target):
             if not has_endpoint and _has_endpoint(items):  # a line counts when it begins, which may be a /8
@@ -198,22 +221,80 @@ class _Intake:
         if not has_endpoint:
             self._counts.rejected += 1
 
-    async def _start_resolving(self, host: Host) -> None:
+    async def _take_domain(self, domain: MailDomain) -> None:
+        if rejection := self._expander.domains.repeated(domain):
+            self._counts.rejected += 1
+            await self._batches.add([rejection])
+        else:
+            await self._start(self._ask, domain)
+
+    async def _start(self, resolve: Callable[[T], Awaitable[None]], target: T) -> None:
         try:
             self._free.acquire_nowait()
         except trio.WouldBlock:
             await self._batches.flush()  # what is found already does not wait for the DNS
             await self._free.acquire()
-        self._nursery.start_soon(self._resolve, host)
+        self._nursery.start_soon(resolve, target)
 
     async def _resolve(self, host: Host) -> None:
         """Done when the consumer has taken the endpoints: a slow one does not make them pile up here."""
         try:
             items = await self._expander.resolve(host)
         except NoNameServersError as error:
-            self._batches.failure = error
-            self._nursery.cancel_scope.cancel()
+            self._give_up(error)
             return
+        await self._hand_over(items)
+
+    def _give_up(self, error: NoNameServersError) -> None:
+        self._batches.failure = error
+        self._nursery.cancel_scope.cancel()
+
+    async def _ask(self, domain: MailDomain) -> None:
+        """Ask about a mail domain; once more later, where that is worth it and there is room."""
+        try:
+            answer = await self._answer(domain)
+        except NoNameServersError as error:
+            self._give_up(error)
+            return
+        if answer.is_final or len(self._later) >= MAX_ASKED_AGAIN:
+            await self._hand_over_domain(answer)
+            return
+        self._later.append((trio.current_time() + ASK_AGAIN_AFTER_S, domain))
+        if len(self._later) == 1:
+            self._nursery.start_soon(self._ask_again)
+        self._free.release()
+
+    async def _ask_again(self) -> None:
+        """Until nobody waits."""
+        while self._later:
+            due, domain = self._later[0]
+            await trio.sleep_until(due)
+            await self._start(self._ask_last, domain)
+            self._later.popleft()
+
+    async def _ask_last(self, domain: MailDomain) -> None:
+        """Ask for the last time."""
+        await self._hand_over_domain(await self._answer(domain))
+
+    async def _answer(self, domain: MailDomain) -> DomainAnswer:
+        """What the DNS says; a bug of ours costs no domain its record."""
+        try:
+            return await self._expander.domains.ask(domain)
+        except NoNameServersError:
+            raise
+        except Exception as error:
+            log.error("internal error", domain=domain.name, exc_info=error)
+            while isinstance(error, ExceptionGroup):
+                error = error.exceptions[0]
+            return DomainAnswer(
+                domain, error=shown(f"{type(error).__name__}: {error}".encode(errors="backslashreplace"))
+            )
+
+    async def _hand_over_domain(self, answer: DomainAnswer) -> None:
+        rejections, targets = self._expander.domains.expand(answer)
+        await self._hand_over([*rejections, targets])
+
+    async def _hand_over(self, items: list[Item]) -> None:
         if _has_endpoint(items):
             self._counts.expanded += 1
         else:
@@ -223,4 +304,5 @@ class _Intake:
 
 
 def _has_endpoint(items: list[Item]) -> bool:
-    return any(isinstance(item, Endpoint) for item in items)
+    """Or a mail domain, which has its record whatever becomes of it."""
+    return any(isinstance(item, Endpoint | DomainTargets) for item in items)

@@ -58,7 +58,7 @@ class MailDomain:
     srv: bool = False
 
 
-Target = Host | Network
+Target = Host | Network | MailDomain
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +84,29 @@ class TargetError(ValueError):
     """What was written names nothing that can be scanned; the message is a sentence to act on."""
 
 
+class FormatError(ValueError):
+    """An input that is not of its form, from here on; the message is a sentence to act on.
+
+    `line` is where, if that is not its beginning.
+    """
+
+    def __init__(self, why: str, line: int | None = None) -> None:
+        super().__init__(why)
+        self.line = line
+
+
 class Reason(StrEnum):
     """Why an input line, or an address of one, was left out."""
 
     INVALID = "invalid"
     BLOCKED = "blocked"
+    CAPPED = "capped"  # beyond --ipv6-most
     DUPLICATE = "duplicate"
     NXDOMAIN = "nxdomain"
     NODATA = "nodata"
     SERVFAIL = "servfail"
     DNS_TIMEOUT = "dns_timeout"
+    BOGUS = "bogus"  # it does not validate (DNSSEC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from jsonschema.exceptions import best_match
 from scanner.record import Recorder
 
 SCHEMA: dict[str, Any] = json.loads(files("scanner").joinpath("schema.json").read_text("utf-8"))
-MAKERS = ("run", "rejected", "endpoint", "certificate")  # the methods of Recorder that make a record
+MAKERS = ("run", "rejected", "endpoint", "domain", "certificate")  # the methods of Recorder that make a record
 KINDS = {kind["$ref"].rpartition("/")[2] for kind in SCHEMA["oneOf"]}
 
 

@@ -21,10 +21,20 @@ class Room:
 
 # In the order in which data flows: a room imports what stands above it, and from itself without a circle.
 ROOMS = (
-    Room(("targets", "targets.services", "targets.target", "targets.network", "targets.answer"), PURE),
-    Room(("targets.hostname", "targets.columns", "targets.selection", "targets.parse"), PURE),
-    Room(("targets.exclude", "targets.seen"), PURE),
-    Room(("targets.lines", "targets.resolver"), IO),
+    Room(("targets", "targets.services", "targets.target", "targets.answer", "targets.rules", "targets.shown"), PURE),
+    Room(("targets.permutation", "targets.network"), PURE),
+    Room(("targets.hostname", "targets.place", "targets.selection", "targets.row", "targets.parse"), PURE),
+    Room(("targets.columns", "targets.objects", "targets.lists", "targets.masscan", "targets.nmap"), PURE),
+    Room(("targets.format", "targets.splitter", "targets.reader"), PURE),
+    Room(("targets.exclude", "targets.seen", "targets.mail_answer", "targets.domain_targets"), PURE),
+    Room(("targets.resolving", "targets.resolving.question", "targets.resolving.reply"), PURE),
+    Room(("targets.resolving.health", "targets.resolving.cache"), PURE),
+    Room(("targets.resolving.limits", "targets.resolving.resolv_conf"), IO),
+    Room(("targets.resolving.udp", "targets.resolving.tcp"), IO),
+    Room(("targets.resolving.name_server",), IO),
+    Room(("targets.resolving.servers",), IO),
+    Room(("targets.archive", "targets.lines", "targets.resolver"), IO),
+    Room(("targets.mail_domain", "targets.domain_expand"), IO),
     Room(("targets.estimate", "targets.expand", "targets.source"), IO),
     Room(("scanner", "scanner.cache", "scanner.wire_text", "scanner.hint", "scanner.outcome", "scanner.limits"), PURE),
     Room(("scanner.dialogue",), PURE),
@@ -35,18 +45,37 @@ ROOMS = (
     Room(("scanner.economy", "scanner.interview"), PURE),
     Room(("scanner.conclusion", "scanner.trust", "scanner.chain"), PURE),
     Room(("scanner.clients", "scanner.findings", "scanner.certificate_parts"), PURE),
+    Room(("scanner.mail_policy", "scanner.mail_policy.result", "scanner.mail_policy.text_record"), PURE),
+    Room(("scanner.mail_policy.dane", "scanner.mail_policy.mta_sts", "scanner.mail_policy.tls_rpt"), PURE),
+    Room(("scanner.mail_policy.conformance",), PURE),
+    Room(("scanner.result_table", "scanner.endpoint_result", "scanner.domains"), PURE),
+    Room(("scanner.domain_status", "scanner.domain_record", "scanner.domain_findings"), PURE),
     Room(("scanner.record", "scanner.summary"), PURE),
     Room(("scanner.connection", "scanner.descriptors", "scanner.engine", "scanner.sink", "scanner.trust_store"), IO),
+    Room(("scanner.mail_policy.fetch",), IO),
     Room(("scanner.config",), PURE),  # its timeouts are the connection's
-    Room(("scanner.progress",), IO),
+    Room(("scanner.progress", "scanner.domain_desk"), IO),
     Room(("scanner.run",), IO),
+    Room(("scanner.options",), PURE),
     Room(("scanner.cli",), IO),
 )
 
 # What talks to the world, by the module that has to be imported for it.
 WORLDLY = {
     *("anyio", "asyncio", "fcntl", "glob", "http", "io", "multiprocessing", "pathlib", "resource", "select"),
-    *("selectors", "shutil", "signal", "socket", "socketserver", "ssl", "subprocess", "sys", "tempfile", "threading"),
+    *(
+        "httpcore",
+        "selectors",
+        "shutil",
+        "signal",
+        "socket",
+        "socketserver",
+        "ssl",
+        "subprocess",
+        "sys",
+        "tempfile",
+        "threading",
+    ),
     *("trio", "urllib", "dns.asyncbackend", "dns.asyncresolver", "dns.resolver"),
 }
 OS_WITHOUT_IO = {"urandom", "fsencode", "fsdecode"}
@@ -152,10 +181,15 @@ def test_starttls_and_tls_are_strangers(package: str, other: str) -> None:
 
 @pytest.mark.parametrize(
     ("module", "rooms"),
-    [("socket", {"scanner.connection"}), ("time", {"scanner.engine"}), ("signal", {"scanner.run"}), ("asyncio", set())],
+    [
+        ("socket", {"scanner.connection", "targets.resolving.udp"}),
+        ("time", {"scanner.engine"}),
+        ("signal", {"scanner.run"}),
+        ("asyncio", set()),
+    ],
 )
 def test_one_room_for_each(module: str, rooms: set[str]) -> None:
-    """Sockets, the wall clock and signals have one room each."""
+    """Sockets, the wall clock and signals have their rooms: sockets one for the scan and one for the DNS."""
     assert {name for name, each in MODULES.items() if module in each.imports} == rooms
 
 
@@ -178,6 +212,7 @@ def test_nobody_else_asks_what_time_it_is() -> None:
         ("import os\nos.urandom(8)", set()),
         ("import dns.name", set()),
         ("import ioannina", set()),
+        ("import httpcore", {"httpcore"}),
     ],
 )
 def test_io_is_seen(source: str, io: set[str]) -> None:

@@ -112,6 +112,11 @@ def read_certificate(der: bytes) -> Certificate:
     return PARSED.get(sha256(der), lambda: _read(der), cache_weight(der))
 
 
+def spki_of(der: bytes) -> bytes | None:
+    """The SubjectPublicKeyInfo of a certificate in DER (RFC 5280 §4.1); None where it cannot be parsed."""
+    return _spki(der) if read_certificate(der).spki_sha256 else None
+
+
 def cache_weight(der: bytes) -> int:
     """What a certificate, or what was worked out of it, counts for in a cache of `MAX_CACHED_BYTES`."""
     return len(der) + CACHE_ENTRY_BYTES

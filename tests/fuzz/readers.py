@@ -1,4 +1,4 @@
-"""Parsers, of what comes from wire, files and command line: each says what it is, or why it is not."""
+"""Parsers, of what comes from wire and command line: each says what it is, or why it is not."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -12,13 +12,14 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
+from dns.rcode import Rcode
+from dns.rdatatype import RdataType
 from OpenSSL import crypto
 
 from scanner.dialogue import End, LimitExceeded, Violation
 from scanner.hint import hint_of
 from scanner.probes import Known, Talked
 from scanner.probes.fingerprint import Fingerprint, SayJarm
-from scanner.record import Recorder
 from scanner.starttls import ber, xmpp
 from scanner.starttls.mssql import Framing
 from scanner.tls.certificate import MAX_NAMES, read_certificate
@@ -33,14 +34,10 @@ from scanner.tls.scts import MAX_SCTS, read_scts
 from scanner.trust import TrustStore, Verifier
 from scanner.wire_text import MAX_TEXT_BYTES, printable
 from targets import services
-from targets.exclude import BlockListError, Exclusions, block_list
-from targets.hostname import MAX_NAME, canonical_name
-from targets.lines import LineSplitter
-from targets.parse import MAX_INPUT_BYTES, Parser
+from targets.resolving.question import question_of
+from targets.resolving.reply import MAX_ALIASES, MAX_TTL, MalformedError, is_reply_to, name_text, read_reply
 from targets.selection import port_number, service_named
 from targets.services import GROUPS, SERVICES, services_named
-from targets.target import Host, Network, Rejection, Target, TargetError
-from tests.conftest import as_written, validate
 from tests.fuzz.der import nodes_of
 from tests.fuzz.inputs import Input, cut, flood_of, some_places, written
 from tests.fuzz.oracles import is_safe, require, require_safe_text, texts_in
@@ -48,6 +45,8 @@ from tests.scanner.play import byte_by_byte, play
 from tests.scanner.tls.test_overheard import BEFORE, HELLO, TICKET_12, Sealer, early_data, ticket
 from tests.scanner.tls.wire import CCS, HANDSHAKE, in_records, message
 from tests.scanner.transcript import every_transcript
+from tests.targets.resolving.replies import failure as dns_failure
+from tests.targets.resolving.replies import response as dns_response
 
 T = TypeVar("T")
 
@@ -58,8 +57,7 @@ MOST_OVERHEARD_BYTES = 4_096
 HINTS = {"tls", "http", "ssh", "echo", *services.Protocol}
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 MOST_ELEMENTS = 4_096
-MOST_LIST_BYTES = 16_384  # whose every line takes ten microseconds
-MOST_REJECTED = 1  # of one input are validated as records: that takes a while
+MOST_REPLY_BYTES = 4_096  # a datagram and more; an address takes ten microseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +107,7 @@ def check_ber(given: Input) -> None:
         require(sum(len(each.content) + 2 for each in found) <= len(data), "more than there is", found)
         due += [each.content for each in found if each.tag & 0x20]
         if found and len(found[0].content) <= 8:
-            _refused(found[0].number, Violation)
+            refused(found[0].number, Violation)
 
 
 def check_xml(given: Input) -> None:
@@ -304,131 +302,58 @@ def overheard() -> list[bytes]:
     ]
 
 
-# --- from files and the command line ----------------------------------------------------------------------------------
-
-SELECTIONS = (
-    services_named("mail"),
-    services_named("https"),
-    services_named("tls"),
-    services_named("smtp,tls"),
-    services_named("all"),
-)
-HEADERS = (b"", b"\xef\xbb\xbf", b"host,address,port,service\n", b"address,rack,rack,,HOST\n", b"host,port\n")
-TARGET_LINES = (
-    b"mail.example.org",
-    b"mail.example.org:587",
-    b"192.0.2.1",
-    b"[2001:db8::1]:993",
-    b"2001:db8::/120",
-    b"192.0.2.0/24:25",
-    b"imaps://mail.example.org",
-    b"tls://192.0.2.1:8443/",
-    b"mail1.example.net,192.0.2.25,,,A7,alice",
-    b'"mail, the second",192.0.2.26,143,imap',
-    b"# a comment",
-    "bücher.example".encode(),
-    "\u202eexample.org \u3002example".encode(),
-    b"_dmarc.x-.example.",
-    b"::ffff:192.0.2.1",
-    b"fe80::1%eth0",
-    b"[::1",
-    b"1.2.3",
-    b"xn--bcher-kva.example",
-    b"a" * 64 + b".example",
-)
-_RECORDER = Recorder("0" * 26)
-_EXCLUSIONS = Exclusions()
+DNS_KINDS = (RdataType.A, RdataType.MX, RdataType.TXT, RdataType.TLSA, RdataType.SRV, RdataType.AAAA, RdataType.CNAME)
+DNS_NAME = "mx.example.org"
 
 
-def check_targets(given: Input) -> None:
-    """Every line names something, or is rejected with a sentence; nothing of it drives a terminal."""
-    header = b"" if given.is_flood else HEADERS[given.way % len(HEADERS)]
-    parser = Parser(SELECTIONS[given.choice % len(SELECTIONS)], header_allowed=given.choice < 128)
-    splitter = LineSplitter()
-    rejected = 0
-    for number, line in enumerate(splitter.feed(header + given.said) + splitter.end(), 1):
-        named = parser.parse(line, number)
-        if named is None:
+def check_dns_reply(given: Input) -> None:
+    """A datagram is the reply to a question, or malformed, or none of our matter; it comes to the same in any case.
+
+    It is tried as it is, and behind a header and a question that are right.
+    """
+    asked = question_of(DNS_NAME, given.of(DNS_KINDS))
+    said = given.said[:MOST_REPLY_BYTES]
+    counts = (0, *said[:1], 0, *said[1:2], 0, *said[2:3])
+    for wire in (said, b"\x12\x34\x81\x80\0\1" + bytes(counts).ljust(6, b"\0") + asked.wire + said[3:]):
+        if not is_reply_to(wire, asked):
             continue
-        for text in texts_in(named.origin):
-            require(is_safe(text), "text that a terminal obeys", text)
-        require(len(named.origin.input) <= 10 * MAX_INPUT_BYTES, "more of a line than is kept", named.origin.input)
-        if isinstance(named, Rejection):
-            require(is_safe(named.detail) and len(named.detail) < 2_048, "not a sentence", named.detail)
-            rejected += 1
-            if rejected <= MOST_REJECTED:
-                validate(as_written(_RECORDER.rejected(named)))
-        else:
-            _require_target(named)
+        try:
+            reply = read_reply(wire, asked)
+        except MalformedError as error:
+            require_safe_text(str(error))
+            continue
+        require(reply == read_reply(bytes(bytearray(wire)), asked), "another reply when it is read again", reply)
+        require(all(each.rdtype == asked.kind for each in reply.records), "records that were not asked for", reply)
+        require(reply.aliases <= MAX_ALIASES and (reply.ttl or 0) <= MAX_TTL, "beyond its bounds", reply)
+        if reply.aliases:
+            text = name_text(reply.end)
+            require_safe_text(text)
+            require(question_of(text, asked.kind).qname == reply.end, "an alias to a name that is none", reply)
 
 
-def _require_target(named: Target) -> None:
-    require(named.services and all(1 <= port <= 65_535 for _, port in named.services), "nothing to ask", named)
-    match named:
-        case Host(name=name):
-            require(len(name) <= MAX_NAME and canonical_name(name) == name, "not a canonical name", name)
-        case Network(network=network):
-            spans, blocked = _EXCLUSIONS.remaining(network)
-            count = sum(last - first + 1 for first, last in spans)
-            require(count + blocked == network.num_addresses, "addresses that are neither in nor out", named)
+def dns_replies() -> list[bytes]:
+    """Of each type, an alias, a denial, a failure with its reason, and one that is cut off."""
+    seeds = list[bytes]()
+    data = ("192.0.2.1", "10 mx1.example.org.", '"v=STSv1; id=1;"', "3 1 1 " + "ab" * 32, "0 1 993 imap.example.org.")
+    for choice, text in enumerate(data):
+        asked = question_of(DNS_NAME, DNS_KINDS[choice])
+        found = dns_response(asked, f"{DNS_NAME}. 60 {asked.kind.name} {text}").to_wire()
+        seeds += [written(found, choice), written(b"\1\0\1" + found[12 + len(asked.wire) :], choice)]
+    asked = question_of(DNS_NAME, RdataType.A)
+    alias = dns_response(asked, f"{DNS_NAME}. 60 CNAME A.example.net.", "a.example.net. 9 A 192.0.2.1").to_wire()
+    denial = dns_response(asked, authority=("org. 300 SOA ns.org. root.org. 1 2 3 4 60",)).to_wire()
+    bogus = dns_failure(asked, Rcode.SERVFAIL, 6).to_wire()
+    return [*seeds, *(written(each, 0) for each in (alias, denial, bogus, alias[:2] + b"\x83\x80" + alias[4:]))]
 
 
-def target_seeds() -> Iterable[bytes]:
-    """Lines of every form, under every header and selection."""
-    for choice in range(len(SELECTIONS)):
-        for way in range(len(HEADERS)):
-            yield written(b"\n".join(TARGET_LINES), choice + 128 * (way == 1), way)
-    for number, line in enumerate(TARGET_LINES):
-        yield written(line, number)
-        yield written(flood_of(b"", line[:255]), number, 0xF0)
-        yield written(flood_of(line[:32], line[-1:]), number, 0xF0)
-
-
-def check_block_list(given: Input) -> None:
-    """The networks of a list are blocked, all of them; or the line is named that is none."""
-    try:
-        networks = block_list(given.said[:MOST_LIST_BYTES].split(b"\n"), "list")
-    except BlockListError as error:
-        require(1 <= error.line <= given.said.count(b"\n") + 1, "a line that is not there", error.line)
-        require(is_safe(str(error)), "text that a terminal obeys", str(error))
-        return
-    exclusions = Exclusions(block=networks)
-    for network in networks[:16]:
-        require(exclusions.blocked(network[0]) and exclusions.blocked(network[-1]), "listed, and not blocked", network)
-        require(exclusions.remaining(network) == ([], network.num_addresses), "listed, and remains", network)
-        require(is_safe(exclusions.blocked_within(network)), "text that a terminal obeys")
-
-
-def check_hostname(given: Input) -> None:
-    """A name in its one form, which is its own form; or a sentence."""
-    written_name = given.said.decode("utf-8", "replace" if given.way & 1 else "ignore")
-    name = _refused(lambda: canonical_name(written_name), TargetError)
-    if isinstance(name, str):
-        require(name.isascii() and 0 < len(name) <= MAX_NAME, "not a host name", name)
-        require(not set(name) & set(" :/@\\%[]"), "not a host name", name)
-        require(canonical_name(name) == name, "a canonical name has another form", name)
-
-
-def check_lines(given: Input) -> None:
-    """However a file is read, its lines are the same, whole ones and those that are too long."""
-    most = 1 + given.choice % 64
-    ways = [[given.said], cut(given.said, some_places(given.said)), byte_by_byte(given.said)]
-    results = [_split(pieces, most) for pieces in ([given.flood()] if given.is_flood else ways)]
-    require(all(each == results[0] for each in results), "lines depend on how the file is read", *results)
-    whole = given.said.split(b"\n")
-    require(results[0] == [line[: most + 1] for line in (whole if whole[-1] else whole[:-1])], "not the lines")
-
-
-def _split(pieces: Iterable[bytes], most: int) -> list[bytes]:
-    splitter = LineSplitter(most)
-    return [line for piece in pieces for line in splitter.feed(piece)] + splitter.end()
+# --- from the command line --------------------------------------------------------------------------------------------
 
 
 def check_arguments(given: Input) -> None:
     """Names of services and versions, and ports: what is meant, or a sentence."""
     text = given.said[:1_024].decode("utf-8", "replace")
     for read in (services_named, versions_named, port_number, service_named):
-        _refused(lambda read=read: read(text), ValueError)  # type: ignore[misc]
+        refused(lambda read=read: read(text), ValueError)  # type: ignore[misc]
 
 
 def argument_seeds() -> Iterable[bytes]:
@@ -437,7 +362,7 @@ def argument_seeds() -> Iterable[bytes]:
     return (written(word.encode()) for word in words)
 
 
-def _refused(read: Callable[[], T], error: type[Exception]) -> T | None:
+def refused(read: Callable[[], T], error: type[Exception]) -> T | None:
     """What is read, or None where it is refused, in a sentence."""
     try:
         return read()

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from scanner.starttls import SPOKEN
 from scanner.tls.names import Version
-from tests.fuzz import readers
+from tests.fuzz import files, policies, readers
 from tests.fuzz.dialogues import ProtocolTarget
 from tests.fuzz.hellos import ANSWERS, AlteredTarget, HandshakeTarget, HelloTarget
 from tests.fuzz.inputs import Input, read
@@ -49,16 +49,23 @@ def _targets() -> dict[str, Target]:
         "first-flight": Reader(readers.check_first_flight, plain_seeds(readers.first_flights())),
         "jarm": Reader(readers.check_jarm, plain_seeds(ANSWERS)),
         "overheard": Reader(readers.check_overheard, plain_seeds(readers.overheard())),
+        "dns-reply": Reader(readers.check_dns_reply, readers.dns_replies),
         "text": Reader(
             readers.check_text, plain_seeds([b"plain", b"\x1b[31m\x85\xe2\x80\xae", "ü\U0001f4e7".encode()])
         ),
         "hint": Reader(readers.check_hint, plain_seeds(readers.first_words()), readers.first_words),
         "ber": Reader(readers.check_ber, plain_seeds(_said_by("ldap"))),
         "xml": Reader(readers.check_xml, plain_seeds(_said_by("xmpp"))),
-        "targets": Reader(readers.check_targets, readers.target_seeds),
-        "block-list": Reader(readers.check_block_list, plain_seeds([b"192.0.2.0/24 # a\n::/0\n", b"10.0.0.1\n"])),
-        "hostname": Reader(readers.check_hostname, plain_seeds(readers.TARGET_LINES)),
-        "lines": Reader(readers.check_lines, plain_seeds([b"one\ntwo\r\n\n", b"x" * 70 + b"\ny"])),
+        "tlsa": Reader(policies.check_tlsa, policies.tlsa_seeds),
+        "sts-record": Reader(policies.check_sts_record, plain_seeds(policies.STS_RECORDS)),
+        "sts-policy": Reader(policies.check_sts_policy, policies.policy_seeds),
+        "tls-rpt": Reader(policies.check_tls_rpt, plain_seeds(policies.TLS_RPT_RECORDS)),
+        "targets": Reader(files.check_targets, files.target_seeds),
+        "forms": Reader(files.check_forms, files.form_seeds),
+        "archive": Reader(files.check_archive, files.archive_seeds),
+        "block-list": Reader(files.check_block_list, plain_seeds([b"192.0.2.0/24 # a\n::/0\n", b"10.0.0.1\n"])),
+        "hostname": Reader(files.check_hostname, plain_seeds(files.TARGET_LINES)),
+        "lines": Reader(files.check_lines, plain_seeds([b"one\ntwo\r\n\n", b"x" * 70 + b"\ny"])),
         "arguments": Reader(readers.check_arguments, readers.argument_seeds),
         "interview": InterviewTarget(),
     }

@@ -37,14 +37,14 @@ class _Session:
         self.encrypted = False
         self._buffer = b""
 
-    async def lines(self) -> AsyncIterator[str]:
-        while True:
-            while b"\n" not in self._buffer:
-                if not (data := await self.stream.receive_some()):
-                    return
-                self._buffer += data
-            line, self._buffer = self._buffer.split(b"\n", 1)
-            yield line.decode("ascii", "replace").strip()
+    async def line(self) -> str | None:
+        """The next one; None when the client has gone."""
+        while b"\n" not in self._buffer:
+            if not (data := await self.stream.receive_some()):
+                return None
+            self._buffer += data
+        line, self._buffer = self._buffer.split(b"\n", 1)
+        return line.decode("ascii", "replace").strip()
 
     async def say(self, *lines: str) -> None:
         await self.stream.send_all("".join(f"{line}\r\n" for line in lines).encode())
@@ -67,7 +67,7 @@ class _Session:
 
 async def _smtp(session: _Session) -> None:
     await session.say("220 mail.example ESMTP")
-    async for line in session.lines():
+    while (line := await session.line()) is not None:
         match line.upper().split():
             case ["EHLO", *_]:
                 tls, login = ["STARTTLS"] * session.offers_tls, ["AUTH PLAIN LOGIN"] * session.offers_login
@@ -90,7 +90,7 @@ async def _imap(session: _Session) -> None:
         return " ".join([*offered, *(["AUTH=PLAIN"] if session.offers_login else ["LOGINDISABLED"])])
 
     await session.say(f"* OK [CAPABILITY {capabilities()}] ready")
-    async for line in session.lines():
+    while (line := await session.line()) is not None:
         match line.upper().split():
             case [tag, "CAPABILITY"]:
                 await session.say(f"* CAPABILITY {capabilities()}", f"{tag.lower()} OK done")
@@ -107,7 +107,7 @@ async def _imap(session: _Session) -> None:
 
 async def _pop3(session: _Session) -> None:
     await session.say("+OK ready")
-    async for line in session.lines():
+    while (line := await session.line()) is not None:
         match line.upper().split():
             case ["CAPA"]:
                 login = ["USER", "SASL PLAIN"] if session.offers_login else []
@@ -124,7 +124,7 @@ async def _pop3(session: _Session) -> None:
 
 
 async def _http(session: _Session) -> None:
-    async for line in session.lines():
+    while (line := await session.line()) is not None:
         if not line:
             return await session.say("HTTP/1.1 200 OK", "Content-Length: 0", "Connection: close", "")
     return None

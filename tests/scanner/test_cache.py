@@ -68,3 +68,12 @@ def test_an_error_is_not_remembered() -> None:
         cache.get("a", lambda: 1 / 0)
     assert len(cache) == 0
     assert cache.get("a", lambda: 1.0) == 1.0
+
+
+def test_what_is_not_remembered_is_not_found() -> None:
+    """To look for a value works nothing out, and counts as use."""
+    cache = Cache[str](2)
+    asked(cache, "a", "b")
+    assert (cache.find("a"), cache.find("c"), cache.made) == ("A", None, 2)
+    asked(cache, "c")
+    assert (cache.find("a"), cache.find("b")) == ("A", None)

@@ -17,6 +17,8 @@ from scanner.findings import FINDINGS
 from scanner.limits import Limits
 from scanner.run import ExitCode
 from scanner.tls.names import Version
+from targets.resolving.limits import DnsLimits
+from targets.rules import Format, Rules
 from targets.services import SERVICES
 from tests.conftest import SCHEMA
 from tests.peers.command import tlsweep
@@ -60,6 +62,10 @@ BAD_VALUES = [
     (("--timeout-greeting", "nan"), "Input should be greater than or equal to 0.001"),
     (("--timeout-reply", "soon"), "Input should be a valid number"),
     (("--deadline", "inf"), "inf is not a number that can be waited for"),
+    (("--format", "excel"), "'excel' is not one of 'text', 'csv', 'jsonl', 'tranco', 'zmap',"),
+    (("--seed", "-1"), "Input should be greater than or equal to 0"),
+    (("--seed", str(2**63)), "Input should be less than or equal to 9223372036854775807"),
+    (("--ipv6-most", "0"), "Input should be greater than or equal to 1"),
     (("--log-format", "xml"), "'xml' is not one of"),
     (("--no-such-option",), "No such option: --no-such-option"),
 ]
@@ -84,10 +90,10 @@ def test_standard_input_twice() -> None:
 def test_files_that_are_none(tmp_path: Path) -> None:
     """A file that is missing, a directory, or no text is refused by its name."""
     missing, compressed = tmp_path / "missing.txt", tmp_path / "targets.gz"
-    compressed.write_bytes(b"\x1f\x8b\x08")
+    compressed.write_bytes(b"BZh9")
     assert refused("scan", "-i", str(missing)) == f"tlsweep: {missing}: no such file or directory"
     assert refused("scan", "-i", str(tmp_path)) == f"tlsweep: {tmp_path}: it is a directory"
-    assert "it is compressed (gzip)" in refused("scan", "-i", str(compressed))
+    assert "it is packed (bzip2); unpack it first" in refused("scan", "-i", str(compressed))
     assert refused("scan", TARGET, "-o", str(tmp_path)) == f"tlsweep: {tmp_path}: Is a directory"
     nowhere = tmp_path / "no" / "out.jsonl"
     assert refused("scan", TARGET, "-o", str(nowhere)) == f"tlsweep: {nowhere}: No such file or directory"
@@ -256,8 +262,10 @@ def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         *("--timeout-connect", "6", "--timeout-greeting", "7", "--timeout-reply", "8", "--timeout-tls", "9"),
         *("--deadline", "10", "--trust", "ca.pem", "--test-injection", "--economical"),
         *("--certificates", "certificates.jsonl"),
+        *("--trust-ad", "--dns-queries", "11", "--dns-rate", "12.5"),
     )
     assert config.wanted.economical
+    assert (config.trust_ad, config.dns_limits) == (True, DnsLimits(11, 12.5))
     assert config.targets == ("a.example", "b.example")
     assert (config.inputs, config.output, config.der, config.progress) == (("/dev/null",), "out.jsonl", True, False)
     assert config.certificates == "certificates.jsonl"
@@ -273,6 +281,17 @@ def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         *(6, 7, 8, 9),
         10,
     )
+
+
+def test_how_inputs_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Options that are about what the inputs say, and in which order networks are walked through."""
+    assert config_of(monkeypatch, TARGET).rules == Rules()
+    assert config_of(monkeypatch, TARGET).seed is None
+    config = config_of(
+        monkeypatch, TARGET, "--format", "tranco", "--mx", "--srv", "--ipv6-most", "9", "--seed", "7", "--input", "-"
+    )
+    assert config.rules == Rules(Format.TRANCO, mx=True, srv=True, ipv6_most=9)
+    assert config.seed == 7
 
 
 @pytest.mark.parametrize(
@@ -292,18 +311,3 @@ def test_requested_questions(
 ) -> None:
     """They are asked in the order of the list, whatever the order of the options."""
     assert config_of(monkeypatch, TARGET, *options).wanted.probes == probes
-
-
-@pytest.mark.parametrize(
-    ("complete", "incomplete", "expected"),
-    [
-        (cli._complete_services, "submissions,im", ["submissions,imap", "submissions,imaps"]),
-        (cli._complete_services, "MAI", ["mail"]),
-        (cli._complete_versions, "tlsv1.2,tlsv1.3", ["tlsv1.2,TLSv1.3"]),
-        (cli._complete_versions, "a", ["all"]),
-    ],
-)
-def test_completion(complete: object, incomplete: str, expected: list[str]) -> None:
-    """The last of some comma-separated words is completed."""
-    assert callable(complete)
-    assert complete(incomplete) == expected

@@ -1,4 +1,4 @@
-"""How many connections, and names, fit into `ulimit -n`."""
+"""How many connections fit into `ulimit -n`."""
 
 import resource
 from dataclasses import replace
@@ -8,7 +8,6 @@ from structlog.testing import capture_logs
 
 from scanner.descriptors import fit_to_descriptors
 from scanner.limits import Limits
-from targets.source import MAX_RESOLVING
 
 
 @pytest.fixture
@@ -24,28 +23,30 @@ def given(monkeypatch: pytest.MonkeyPatch, soft: int, hard: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("hard", "asked", "connections", "names", "warned"),
+    ("hard", "asked", "dns", "connections", "warned"),
     [
-        (1_048_576, 1_000, 1_000, MAX_RESOLVING, False),
-        (4_096, 1_000, 1_000, MAX_RESOLVING, False),
-        (1_024, 1_000, 744, 124, True),
-        (1_024, 744, 744, 124, False),
-        (80, 1_000, 36, 6, True),
-        (80, 10, 10, 6, False),
-        (20, 1_000, 1, 1, True),
-        (4_096, 0, 3_552, MAX_RESOLVING, False),  # without a limit there is nothing to warn of
-        (resource.RLIM_INFINITY, 0, 0, MAX_RESOLVING, False),
-        (resource.RLIM_INFINITY, 1_000, 1_000, MAX_RESOLVING, False),
+        (1_048_576, 1_000, 12, 1_000, False),
+        (4_096, 1_000, 12, 1_000, False),
+        (1_024, 1_000, 0, 992, True),
+        (1_024, 1_000, 12, 980, True),
+        (1_024, 980, 12, 980, False),
+        (1_024, 1_000, 1_200, 744, True),  # of a hundred name servers
+        (80, 1_000, 12, 36, True),
+        (80, 10, 12, 10, False),
+        (20, 1_000, 12, 1, True),
+        (4_096, 0, 12, 4_052, False),  # without a limit there is nothing to warn of
+        (resource.RLIM_INFINITY, 0, 12, 0, False),
+        (resource.RLIM_INFINITY, 1_000, 12, 1_000, False),
     ],
 )
 def test_what_fits(
-    monkeypatch: pytest.MonkeyPatch, hard: int, asked: int, connections: int, names: int, warned: bool
+    monkeypatch: pytest.MonkeyPatch, hard: int, asked: int, dns: int, connections: int, warned: bool
 ) -> None:
-    """Connections and names share the descriptors; it is said once where that is less than was asked for."""
+    """Connections and the sockets of the DNS share the descriptors; it is said once where that is less than asked."""
     given(monkeypatch, hard, hard)
     limits = Limits(connections=asked)
     with capture_logs() as logs:
-        assert fit_to_descriptors(limits) == (replace(limits, connections=connections), names)
+        assert fit_to_descriptors(limits, dns) == replace(limits, connections=connections)
     assert [(line["log_level"], line["asked"], line["possible"]) for line in logs] == (
         [("warning", asked, connections)] if warned else []
     )
@@ -54,7 +55,7 @@ def test_what_fits(
 def test_the_soft_limit_is_raised(monkeypatch: pytest.MonkeyPatch, raised: list[tuple[int, int]]) -> None:
     """What the shell gives by default is not what may be had."""
     given(monkeypatch, 1_024, 8_192)
-    assert fit_to_descriptors(Limits())[0].connections == 1_000
+    assert fit_to_descriptors(Limits(), 12).connections == 1_000
     assert raised == [(8_192, 8_192)]
 
 
@@ -67,4 +68,4 @@ def test_a_limit_that_cannot_be_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     given(monkeypatch, 80, resource.RLIM_INFINITY)
     monkeypatch.setattr(resource, "setrlimit", forbidden)
     with capture_logs():
-        assert fit_to_descriptors(Limits())[0].connections == 36
+        assert fit_to_descriptors(Limits(), 12).connections == 36

@@ -1,5 +1,6 @@
 """Whole runs by the real command, in a process of its own: from the first record to the last, and its exit status."""
 
+import bz2
 import fcntl
 import gzip
 import json
@@ -83,9 +84,31 @@ async def test_bad_lines_only() -> None:
 
 async def test_an_input_that_is_no_text() -> None:
     """What was found out too late for the command line ends the run as unusable, with a closing record."""
-    done = await scan("--input", "-", stdin=gzip.compress(b"127.46.0.1\n"))
+    done = await scan("--input", "-", stdin=bz2.compress(b"127.46.0.1\n"))
     assert (done.code, done.end["complete"]) == (2, False)
-    assert "gzip" in done.errors
+    assert "it is packed (bzip2)" in done.errors
+
+
+async def test_an_archive_that_is_cut_off() -> None:
+    """What is there is scanned, and then the run ends as unusable."""
+    done = await scan("--input", "-", stdin=gzip.compress(b"!\n" * 5)[:-4])
+    assert (done.code, done.end["complete"], done.end["lines"]["rejected"]) == (2, False, 5)
+    assert "the gzip data are cut off" in done.errors
+
+
+async def test_the_seed_is_in_the_record() -> None:
+    """The order of a run can be had again: its seed is in its first record, also where chance chose it."""
+    seeds = [(await scan("10.0.0.0/8")).records[0]["seed"] for _ in range(2)]
+    assert seeds[0] != seeds[1]
+    assert (await scan("10.0.0.0/8", "--seed", "7")).records[0]["seed"] == 7
+
+
+async def test_a_count_of_more_than_64_bits() -> None:
+    """What no reader of JSON can hold is said in words."""
+    done = await scan("2001:db8::/32", "--ipv6-most", "5")
+    (blocked,) = (each for each in done.records if each["type"] == "rejected")
+    assert (blocked["reason"], blocked["count"]) == ("blocked", None)
+    assert f"{2**96:,} addresses of it are blocked" in blocked["detail"]
 
 
 async def test_a_file_name_that_is_no_text(tmp_path: Path) -> None:

@@ -69,12 +69,13 @@ def made(
     period: tuple[datetime, datetime] = PERIOD,
     key: Key | None = None,
     signer: Key | None = None,
+    subject: x509.Name | None = None,
 ) -> Made:
     """A certificate with just these extensions, by itself where there is no issuer."""
     key = key or key_of(name)
     builder = x509.CertificateBuilder(
         issuer_name=issuer.certificate.subject if issuer else named(name),
-        subject_name=named(name),
+        subject_name=named(name) if subject is None else subject,
         public_key=key.public_key(),
         serial_number=x509.random_serial_number(),
         not_valid_before=period[0],
@@ -421,8 +422,8 @@ class Counted:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.times = 0
-        self._real = trust._why_untrusted
-        monkeypatch.setattr(trust, "_why_untrusted", self)
+        self._real = trust.why_untrusted
+        monkeypatch.setattr(trust, "why_untrusted", self)
 
     def __call__(self, *arguments: Any) -> str | None:
         self.times += 1

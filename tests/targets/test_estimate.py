@@ -11,10 +11,13 @@ from targets.estimate import MAX_BYTES, estimate
 from targets.exclude import Exclusions
 from targets.expand import Expander
 from targets.resolver import Resolver
+from targets.rules import Rules
 from targets.seen import Seen
 from targets.services import services_named
 from targets.source import Source
 from targets.target import Endpoint
+from tests.targets.forms import SAMPLES
+from tests.targets.packed import gzip_packed
 
 SERVICES = services_named("smtp,imap")
 
@@ -29,6 +32,7 @@ SERVICES = services_named("smtp,imap")
         (["tls://1.1.1.0/24:8443"], 256),
         (["2a00::/112"], 2 * 65536),
         (["1.1.1.1", "mx.example.org"], None),
+        (["1.1.1.1", "mx:example.org"], None),
     ],
 )
 def test_targets(targets: list[str], count: int | None) -> None:
@@ -48,6 +52,32 @@ def test_files(tmp_path: Path) -> None:
     assert estimate(SERVICES, Exclusions(), [], ["/dev/null"]) is None
     assert estimate(SERVICES, Exclusions(), [], [str(large)]) is None
     assert estimate(SERVICES, Exclusions(), [], [str(tmp_path / "missing.txt")]) is None
+
+
+def test_forms(tmp_path: Path) -> None:
+    """What other tools wrote is counted like text; an archive, mail domains and parts of networks are not counted."""
+    path = tmp_path / "input"
+    for content, count in (
+        ((SAMPLES / "nmap.xml").read_bytes(), 5),
+        ((SAMPLES / "masscan.json").read_bytes(), 5),
+        (b"<html/>", None),
+        (b"1.1.1.0/24\n", 512),
+        (gzip_packed(b"1.1.1.0/24\n"), None),
+        (b"domain,x\nexample.org,\n", None),
+    ):
+        path.write_bytes(content)
+        assert (
+            estimate(
+                SERVICES + services_named("tls"),
+                Exclusions(map(ip_network, ["127.0.0.0/8", "192.0.2.0/24"])),
+                [],
+                [str(path)],
+            )
+            == count
+        )
+    path.write_bytes(b"2a00::/64\n")
+    assert estimate(SERVICES, Exclusions(), [], [str(path)]) == 0
+    assert estimate(SERVICES, Exclusions(), [], [str(path)], Rules(ipv6_most=5)) is None
 
 
 PLACES = st.tuples(st.integers(0, 63), st.integers(26, 32)).map(lambda place: f"1.1.1.{place[0]}/{place[1]}")

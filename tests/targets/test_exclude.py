@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from targets.exclude import SPECIAL_RANGES, BlockListError, Exclusions, Ranges, block_list
-from targets.network import addresses
+from tests.targets.spans import written_out
 
 NUMBERS = st.integers(0, 40)
 SPANS = st.lists(st.tuples(NUMBERS, NUMBERS).map(lambda ends: (min(ends), max(ends))), max_size=12)
@@ -24,13 +24,13 @@ def test_ranges_are_sets(at_once: list[tuple[int, int]], later: list[tuple[int, 
     ranges = Ranges(at_once)
     for first, last in later:
         ranges.add(first, last)
-    naive = set(addresses(at_once + later))
+    naive = set(written_out(at_once + later))
     asked = set(range(low, high + 1))
-    assert list(addresses(ranges)) == sorted(naive)
+    assert written_out(ranges) == sorted(naive)
     assert ranges.count == len(naive)
     assert {value for value in range(-2, 45) if value in ranges} == naive
-    assert list(addresses(ranges.within(low, high))) == sorted(naive & asked)
-    assert list(addresses(ranges.without(low, high))) == sorted(asked - naive)
+    assert written_out(ranges.within(low, high)) == sorted(naive & asked)
+    assert written_out(ranges.without(low, high)) == sorted(asked - naive)
 
 
 @given(SPANS)
@@ -134,7 +134,7 @@ def test_remaining_agrees_with_each_address(blocked: list[tuple[int, int]], plac
     network = ip_network(place)
     spans, count = asked.remaining(network)
     free = [int(address) for address in network if asked.blocked(address) is None]
-    assert list(addresses(spans)) == free
+    assert written_out(spans) == free
     assert count == network.num_addresses - len(free)
 
 

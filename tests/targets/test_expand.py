@@ -5,14 +5,17 @@ from ipaddress import ip_network
 from itertools import islice
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from targets.exclude import Exclusions
 from targets.expand import CHUNK, Expander, Item
-from targets.parse import Parser
+from targets.reader import Reader
 from targets.resolver import NoNameServersError, Resolver
+from targets.rules import Rules
 from targets.seen import Seen
 from targets.services import services_named
-from targets.target import Endpoint, Host, Network, Reason, Rejection, Target
+from targets.target import Endpoint, Host, MailDomain, Network, Reason, Rejection, Target
 from tests.peers.nameserver import Trouble, Zone, name_server
 
 ZONE: Zone = {
@@ -24,21 +27,32 @@ ZONE: Zone = {
 }
 
 
-def expander(resolver: Resolver | None = None, block: Sequence[str] = ()) -> Expander:
-    return Expander(Exclusions(block=map(ip_network, block)), Seen(), resolver or Resolver(resolv_conf="/nonexistent"))
+WIDE = Rules(ipv6_most=1)
 
 
-def target(line: str, services: str = "smtp", header: str = "") -> Target:
-    parser = Parser(services_named(services))
-    if header:
-        parser.parse(header.encode())
-    found = parser.parse(line.encode(), 1)
+def expander(
+    resolver: Resolver | None = None, block: Sequence[str] = (), *, seed: int = 0, ipv6_most: int | None = None
+) -> Expander:
+    return Expander(
+        Exclusions(block=map(ip_network, block)),
+        Seen(),
+        resolver or Resolver(resolv_conf="/nonexistent"),
+        seed=seed,
+        ipv6_most=ipv6_most,
+    )
+
+
+def target(line: str, services: str = "smtp", header: str = "", rules: Rules | None = None) -> Target:
+    *_, found = Reader(services_named(services), rules).feed(f"{header}\n{line}\n".encode())
     assert not isinstance(found, Rejection | None)
     return found
 
 
-async def expanded(own: Expander, line: str, services: str = "smtp", header: str = "") -> list[Item]:
-    found = target(line, services, header)
+async def expanded(
+    own: Expander, line: str, services: str = "smtp", header: str = "", rules: Rules | None = None
+) -> list[Item]:
+    found = target(line, services, header, rules)
+    assert not isinstance(found, MailDomain)
     if isinstance(found, Host) and found.address is None:
         return await own.resolve(found)
     return [item for chunk in own.chunks(found) for item in chunk]
@@ -111,8 +125,10 @@ async def test_a_name_needs_a_name_server() -> None:
     """Without a name server, the first name says so; it is no rejection of that name."""
     with pytest.raises(NoNameServersError):
         await expanded(expander(), "mx.example.org")
+    host = target("mx.example.org")
+    assert isinstance(host, Host)
     with pytest.raises(ValueError, match="has to be resolved"):
-        expander().chunks(target("mx.example.org"))
+        expander().chunks(host)
 
 
 async def test_a_repeated_host() -> None:
@@ -143,9 +159,90 @@ async def test_an_address() -> None:
 
 
 async def test_a_network() -> None:
-    """A network gives all its addresses, service by service."""
-    items = await expanded(expander(), "1.1.1.0/31", "smtp,imap")
-    assert ids(items) == ["smtp://1.1.1.0:25", "smtp://1.1.1.1:25", "imap://1.1.1.0:143", "imap://1.1.1.1:143"]
+    """A network gives all its addresses, service by service, each in an order of its own."""
+    smtp = ids(await expanded(expander(seed=5), "1.1.1.0/28", "smtp"))
+    imap = ids(await expanded(expander(seed=5), "1.1.1.0/28", "imap"))
+    assert ids(await expanded(expander(seed=5), "1.1.1.0/28", "smtp,imap")) == smtp + imap
+    assert set(smtp) == {f"smtp://1.1.1.{host}:25" for host in range(16)}
+    assert [each.replace("imap", "smtp").replace("143", "25") for each in imap] != smtp
+
+
+async def test_the_seed_decides_the_order() -> None:
+    """The same seed gives the same network the same order, whatever came before; another seed another one."""
+    first = ids(await expanded(expander(seed=5), "1.1.1.0/24"))
+    again = expander(seed=5)
+    await expanded(again, "1.1.2.0/24")
+    assert ids(await expanded(again, "1.1.1.0/24")) == first
+    other = ids(await expanded(expander(seed=6), "1.1.1.0/24"))
+    assert other != first
+    assert sorted(other) == sorted(first)
+
+
+async def test_a_wide_ipv6_network() -> None:
+    """With a cap, as many addresses are taken, the same for each service; the rest is one rejection with its number."""
+    own = expander(ipv6_most=300, seed=5)
+    items = await expanded(own, "2a00::/64", "smtp,imaps", rules=WIDE)
+    (capped,) = rejections(items)
+    assert (capped.reason, capped.count) == (Reason.CAPPED, 2**64 - 300)
+    assert (
+        capped.detail
+        == "18,446,744,073,709,551,316 addresses of it are left out: --ipv6-most takes 300 of such a network"
+    )
+    found = ids(items)
+    assert len(set(found)) == 600
+    assert [each.partition("[")[2].partition("]")[0] for each in found[:300]] == [
+        each.partition("[")[2].partition("]")[0] for each in found[300:]
+    ]
+    assert ids(await expanded(expander(ipv6_most=300, seed=5), "2a00::/64", "smtp", rules=WIDE)) == found[:300]
+
+
+async def test_a_wide_ipv6_network_and_others() -> None:
+    """Addresses that the cap left out are not in the run: they may come singly, or in a narrower network."""
+    own = expander(ipv6_most=10, seed=5)
+    await expanded(own, "2a00::5")
+    taken = ids(await expanded(own, "2a00::/64", rules=WIDE))
+    assert ids(await expanded(own, "2a00::6")) == ["smtp://[2a00::6]:25"]
+    (repeated,) = await expanded(own, taken[0].removeprefix("smtp://").removesuffix(":25"))
+    assert isinstance(repeated, Rejection)
+    assert repeated.reason is Reason.DUPLICATE
+    assert len(ids(await expanded(own, "2a00::/120"))) == 254
+    again = await expanded(own, "2a00::/64", rules=WIDE)
+    assert [(each.reason, each.count) for each in rejections(again)] == [
+        (Reason.CAPPED, 2**64 - 10),
+        (Reason.DUPLICATE, 10),
+    ]
+    assert ids(again) == []
+
+
+async def test_a_wide_ipv6_network_within_the_cap() -> None:
+    """A network that has no more addresses than the cap is taken whole, and so is one that is narrow."""
+    for network, count in (("2a00::/111", 2**17), ("2a00::/120", 2**8)):
+        items = await expanded(expander(ipv6_most=2**17, seed=5), network, rules=WIDE)
+        assert (len(ids(items)), rejections(items)) == (count, [])
+    items = await expanded(expander(block=["2a00::/112"], ipv6_most=2**16, seed=5), "2a00::/111", rules=WIDE)
+    assert [(each.reason, each.count) for each in rejections(items)] == [(Reason.BLOCKED, 2**16)]
+
+
+ROOM = st.integers(0, 255).map(lambda host: f"1.1.1.{host}")
+PLACES = st.lists(ROOM | st.tuples(ROOM, st.integers(24, 31)).map(lambda place: f"{place[0]}/{place[1]}"), max_size=8)
+
+
+@given(PLACES, PLACES, st.integers(0, 2**32))
+async def test_every_endpoint_once(places: list[str], block: list[str], seed: int) -> None:
+    """Singles and networks that overlap, in any order and with any block list: each endpoint comes once."""
+    own = Expander(
+        Exclusions(block=[ip_network(place, strict=False) for place in block]), Seen(), Resolver(), seed=seed
+    )
+    wanted, found, repeated = set[str](), list[str](), 0
+    for place in places:
+        items = await expanded(own, place, "smtp,imap")
+        found += ids(items)
+        repeated += sum(each.count or 0 for each in rejections(items) if each.reason is Reason.DUPLICATE)
+        free = [each for each in ip_network(place, strict=False) if own.exclusions.blocked(each) is None]
+        wanted |= {f"{service}://{each}:{port}" for each in free for service, port in (("smtp", 25), ("imap", 143))}
+        assert len(found) + repeated >= len(wanted)
+    assert len(found) == len(set(found))
+    assert set(found) == wanted
 
 
 async def test_a_network_with_blocked_addresses() -> None:
@@ -178,5 +275,4 @@ def test_a_large_network_begins_at_once() -> None:
     assert isinstance(whole, Network)
     (blocked,), first, second = islice(expander().chunks(whole), 3)
     assert isinstance(blocked, Rejection)
-    assert ids(first)[0] == "smtp://1.0.0.0:25"
     assert (len(first), len(second)) == (CHUNK, CHUNK)

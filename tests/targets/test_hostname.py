@@ -23,6 +23,9 @@ from targets.target import TargetError
         ("_smtp.bücher.example", "_smtp.xn--bcher-kva.example"),
         ("例え。テスト", "xn--r8jz45g.xn--zckzah"),
         ("\uff45\uff58\uff41\uff4d\uff50\uff4c\uff45.org", "example.org"),
+        ("BÜCHER.XN--BCHER-KVA.example", "xn--bcher-kva.xn--bcher-kva.example"),
+        ("xn--i-7iq.ws", "xn--i-7iq.ws"),
+        ("axn--b.example", "axn--b.example"),
         ("straße.example", "xn--strae-oqa.example"),
         (f"{'a' * 63}.example", f"{'a' * 63}.example"),
         ("a." * 126 + "a", "a." * 126 + "a"),
@@ -56,6 +59,13 @@ def test_names(written: str, name: str) -> None:
         ("ü" * 2000, "at most 253"),
         (f"{'ü' * 63}.example", "internationalised"),
         ("a\u2f00\ufffd.example", "internationalised"),
+        ("i❤.example", "internationalised"),
+        ("\u05d0a.example", "internationalised"),
+        ("xn--a.example", "the label 'xn--a' begins as an internationalised one and is not Punycode"),
+        ("xn--a-.example", "hyphen"),
+        ("xn--99999999.example", "not Punycode"),
+        ("XN--B\u00fccher.example", "internationalised"),
+        ("mx.xn--.example", "begins or ends with a hyphen"),
     ],
 )
 def test_names_that_are_none(written: str, why: str) -> None:

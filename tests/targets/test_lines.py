@@ -1,35 +1,17 @@
 """Files and pipes → lines."""
 
-import gzip
+import lzma
 import os
+import zlib
+from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 import trio
-from hypothesis import given
-from hypothesis import strategies as st
 
-from targets.lines import BLOCK_BYTES, InputError, LineSplitter, blocks_of, check_readable
-
-
-@given(st.lists(st.binary(max_size=30).map(lambda piece: piece.replace(b"x", b"\n")), max_size=10))
-def test_lines_in_any_pieces(pieces: list[bytes]) -> None:
-    """However the bytes come, the lines are those of the whole, cut to one byte more than the cap."""
-    splitter = LineSplitter(max_line_bytes=10)
-    lines = [line for piece in pieces for line in splitter.feed(piece)] + splitter.end()
-    whole = b"".join(pieces).split(b"\n")
-    if not whole[-1]:
-        whole.pop()
-    assert lines == [line[:11] for line in whole]
-
-
-def test_a_line_without_end_takes_bounded_memory() -> None:
-    """A line of a hundred blocks is kept as one byte more than the cap."""
-    splitter = LineSplitter()
-    for _ in range(100):
-        assert splitter.feed(b"x" * BLOCK_BYTES) == []
-    assert [len(line) for line in splitter.feed(b"\n")] == [64 * 1024 + 1]
+from targets.lines import BLOCK_BYTES, InputError, blocks_of, check_readable
+from tests.targets.packed import gzip_packed, zstd_packed
 
 
 async def read(path: str, stdin: int = 0) -> bytes:
@@ -91,8 +73,9 @@ async def test_a_file_is_closed_when_reading_stops(tmp_path: Path) -> None:
 
 
 BAD_FILES = [
-    (gzip.compress(b"mx.example.org\n"), "it is compressed \\(gzip\\)"),
-    (b"\x28\xb5\x2f\xfd\x00", "it is compressed \\(zstd\\)"),
+    (lzma.compress(b"mx.example.org\n"), "it is packed \\(xz\\)"),
+    (gzip_packed(zstd_packed(b"mx.example.org\n")), "it is packed \\(zstd within gzip\\)"),
+    (b"\x1f\x8bmx.example.org", "the gzip data are corrupt"),
     ("mx.example.org".encode("utf-16"), "it is UTF-16; convert it to UTF-8"),
     (b"mx.example.org\n\x00\x01", "it is not text"),
 ]
@@ -108,7 +91,7 @@ def test_files_that_are_no_text(tmp_path: Path, content: bytes, why: str) -> Non
     assert caught.value.path == str(path)
 
 
-@pytest.mark.parametrize(("content", "why"), BAD_FILES[:3])
+@pytest.mark.parametrize(("content", "why"), BAD_FILES[:4])
 async def test_compressed_standard_input(content: bytes, why: str) -> None:
     """A pipe is looked at when its first block comes."""
     reading, writing = os.pipe()
@@ -117,6 +100,52 @@ async def test_compressed_standard_input(content: bytes, why: str) -> None:
     with pytest.raises(InputError, match=f"standard input: {why}"):
         await read("-", reading)
     os.close(reading)
+
+
+@pytest.mark.parametrize("pack", [gzip_packed, zstd_packed])
+async def test_archives(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    """An archive is what is in it, as a file and on standard input, and ends in an error where it is cut off."""
+    content = b"mx.example.org\n" * 20_000
+    path = tmp_path / "targets"
+    path.write_bytes(pack(content) + pack(content))
+    check_readable([str(path)])
+    assert await read(str(path)) == content * 2
+    with path.open("rb") as file:
+        assert await read("-", file.fileno()) == content * 2
+    path.write_bytes(pack(content)[:-9])
+    with pytest.raises(InputError, match=r"targets: the \w+ data are cut off"):
+        await read(str(path))
+
+
+def test_binary_within_an_archive(tmp_path: Path) -> None:
+    """A NUL byte is seen through the packing."""
+    path = tmp_path / "targets.zst"
+    path.write_bytes(zstd_packed(b"mx.example.org\n\0"))
+    with pytest.raises(InputError, match="it is not text"):
+        check_readable([str(path)])
+
+
+async def test_a_packed_pipe_comes_as_it_is_written() -> None:
+    """What a packer has flushed is there before the archive ends."""
+    reading, writing = os.pipe()
+    packer = zlib.compressobj(wbits=31)
+    async with aclosing(blocks_of("-", reading)) as blocks:
+        for text in (b"one\n", b"two\n"):
+            os.write(writing, packer.compress(text) + packer.flush(zlib.Z_SYNC_FLUSH))
+            assert await anext(blocks) == text
+        os.write(writing, packer.flush())
+        os.close(writing)
+        assert [block async for block in blocks] == []
+    os.close(reading)
+
+
+async def test_cancelling_a_bomb(tmp_path: Path) -> None:
+    """Whoever stops reading is heard while one read of the file still unpacks."""
+    path = tmp_path / "bomb.gz"
+    path.write_bytes(gzip_packed(b"x" * 300_000_000))
+    with trio.move_on_after(0.02) as scope:
+        await read(str(path))
+    assert scope.cancelled_caught
 
 
 def test_paths_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

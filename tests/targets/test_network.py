@@ -6,13 +6,29 @@ from itertools import islice
 from hypothesis import given
 from hypothesis import strategies as st
 
+from targets.exclude import Ranges
 from targets.network import address_text, addresses, size
+from tests.targets.spans import written_out
+
+SPANS = st.lists(st.tuples(st.integers(0, 400), st.integers(0, 90)).map(lambda span: (span[0], sum(span))), max_size=6)
 
 
-def test_addresses_come_lazily_and_in_order() -> None:
+def test_addresses_come_lazily() -> None:
     """The spans of a whole address family begin at once."""
-    assert list(islice(addresses([(5, 6), (10, 2**128)]), 4)) == [5, 6, 10, 11]
-    assert size([(5, 6), (10, 2**128)]) == 2**128 - 7
+    spans = [(5, 6), (10, 2**128)]
+    first = list(islice(addresses(spans, b"key"), 4))
+    assert len(set(first)) == 4
+    assert all(value in Ranges(spans) for value in first)
+    assert size(spans) == 2**128 - 7
+
+
+@given(SPANS, st.binary(max_size=9))
+def test_every_address_comes_once(written: list[tuple[int, int]], key: bytes) -> None:
+    """However many spans there are, each of their addresses comes once, and no other, in the key's order."""
+    spans = list(Ranges(written))
+    order = list(addresses(spans, key))
+    assert sorted(order) == written_out(spans)
+    assert order == list(addresses(spans, key))
 
 
 @given(st.integers(0, 2**32 - 1))

@@ -7,9 +7,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from targets.parse import MAX_INPUT_BYTES, MAX_LINE_BYTES, Parser, shown
+from targets.parse import MAX_LINE_BYTES, Parser
+from targets.reader import Reader
+from targets.rules import Rules
 from targets.services import services_named
+from targets.shown import MAX_INPUT_BYTES, shown
 from targets.target import Host, Network, Reason, Rejection, Target
+from tests.targets.forms import named, told
 
 SMTP = services_named("smtp")
 MAIL = services_named("mail")
@@ -17,7 +21,8 @@ MAIL = services_named("mail")
 
 def parsed(line: str | bytes, services: str = "smtp") -> Target | Rejection | None:
     raw = line.encode() if isinstance(line, str) else line
-    return Parser(services_named(services)).parse(raw, 1)
+    (answer,) = Reader(services_named(services)).feed(raw + b"\n")
+    return answer
 
 
 @pytest.mark.parametrize(
@@ -80,7 +85,6 @@ def test_networks(line: str, network: str, asked: str) -> None:
     [
         ("mx.example.org:", "the port after ':' is missing"),
         ("mx.example.org:smtp", "'smtp' is not a port"),
-        ("mx:example.org", "'example.org' is not a port"),
         ("mx.example.org:65536", "'65536' is not a port"),
         (":25", "the host name is empty"),
         ("imap://", "the host name is empty"),
@@ -134,6 +138,42 @@ def test_rejected(line: str | bytes, why: str) -> None:
     assert re.search(why, rejection.detail), rejection.detail
 
 
+@pytest.mark.parametrize(
+    ("line", "domain"),
+    [
+        ("mx:example.org", "mx:example.org:25 mx"),
+        ("MX:Example.ORG.", "mx:example.org:25 mx"),
+        ("mx:example.org:2525", "mx:example.org:2525 mx"),
+        ("mx:bücher.example", "mx:xn--bcher-kva.example:25 mx"),
+        ("mx:_tcp.example", "mx:_tcp.example:25 mx"),
+        ("mx:25", "mx@None smtp:25"),
+        ("mx:example.org:", "the port after ':' is missing"),
+        ("mx:example.org:smtp", "'smtp' is not a port"),
+        ("mx:", "the host name is empty"),
+        ("mx:192.0.2.1", "an address has no MX records"),
+        ("mx:[2001:db8::1]:25", "an address has no MX records"),
+        ("mx:2001:db8::1", "an address has no MX records"),
+        ("mx:user@example.org", "'@' cannot be in a host name"),
+        ("mx:example.org/24", "'/' cannot be in a host name"),
+        ("mx:xn--a.example", "the label 'xn--a' begins as an internationalised one"),
+        ("mx: example.org", "a space cannot be in a host name"),
+        ("mx://example.org", "'/' cannot be in a host name"),
+    ],
+)
+def test_mail_domains(line: str, domain: str) -> None:
+    """Behind mx: stands a domain, with the port on which its MX hosts are asked."""
+    assert (told([parsed(line)])[0] or "").startswith(domain)
+
+
+def test_wide_ipv6_networks() -> None:
+    """They are rejected, with what would let them in, unless a cap is named."""
+    for prefix in (0, 64, 111):
+        (rejection,) = named(f"2001:db8::/{prefix}")
+        assert isinstance(rejection, Rejection)
+        assert "--ipv6-most" in rejection.detail
+        assert isinstance(named(f"2001:db8::/{prefix}", Rules(ipv6_most=1))[0], Network)
+
+
 @pytest.mark.parametrize("line", ["", " ", "\t\r", "# comment", "  # comment", "#", "\ufeff", "\ufeff# x"])
 def test_blank(line: str) -> None:
     """A blank line and a comment name nothing and are no mistake."""
@@ -171,8 +211,7 @@ def test_shown(raw: bytes, text: str) -> None:
 
 
 def csv_parsed(*lines: str, services: str = "smtp") -> list[Target | Rejection | None]:
-    parser = Parser(services_named(services))
-    return [parser.parse(line.encode(), number) for number, line in enumerate(lines, 1)]
+    return list(Reader(services_named(services)).feed("\n".join([*lines, ""]).encode()))
 
 
 def test_csv_columns() -> None:
@@ -271,7 +310,7 @@ def test_csv_rejected(line: str, why: str) -> None:
 
 def test_command_line_targets_have_no_header() -> None:
     """On the command line, a target that looks like a header is a target."""
-    rejection = Parser(SMTP, header_allowed=False).parse(b"host,port")
+    rejection = Parser(SMTP).parse(b"host,port")
     assert isinstance(rejection, Rejection)
     assert rejection.origin.line is None
 

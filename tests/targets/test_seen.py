@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from targets.network import addresses
 from targets.seen import HashSet, Seen
+from tests.targets.spans import written_out
 
 SMALL = st.integers(0, 30)
 SPAN = st.tuples(SMALL, SMALL).map(lambda ends: (min(ends), max(ends)))
@@ -43,8 +43,8 @@ def test_singles_and_networks(targets: list[int | tuple[int, int]]) -> None:
             assert lane.add(target) == (target not in naive)
             naive.add(target)
         else:
-            fresh = [value for value in addresses(lane.add_network([target])) if not lane.seen_singly(value)]
-            assert set(fresh) == set(addresses([target])) - naive
+            fresh = [value for value in written_out(lane.add_network([target])) if not lane.seen_singly(value)]
+            assert set(fresh) == set(written_out([target])) - naive
             naive.update(fresh)
 
 

@@ -28,9 +28,10 @@ def host(address: str | None, preference: int = 10, *, dnssec: str = "secure", d
     return {"preference": preference, "dns": dns, "dnssec": dnssec, "addresses": [address] if address else [], **more}
 
 
-def tlsa(usage: int, selector: int, *, usable: bool = True, matched: bool | None) -> Truth:
+def tlsa(usage: int, selector: int, *, unusable: str | None = None, matched: bool | None) -> Truth:
     """A TLSA record with a SHA-256."""
-    return {"usage": usage, "selector": selector, "matching": 1, "usable": usable, "matched": matched}
+    verdict = {"usable": unusable is None, "unusable": unusable, "matched": matched}
+    return {"usage": usage, "selector": selector, "matching": 1, **verdict}
 
 
 def domain(
@@ -53,9 +54,14 @@ def domain(
         "implicit_mx": implicit,
         "mx": mx or {},
         "policy": {"dane": dane, "mta_sts": mta_sts, "tls_rpt": None},
-        "findings": found(*findings),
+        "findings": found(*findings, *failures("dane-fails", dane), *failures("mta-sts-fails", mta_sts)),
         **more,
     }
+
+
+def failures(finding: str, policy: Truth | None) -> list[str]:
+    """The finding of a policy that is not kept."""
+    return [finding] if policy and policy["results"] else []
 
 
 def results(*words: str) -> Truth:
@@ -96,7 +102,7 @@ TRUTHS: dict[str, Truth] = {
         "policy": {
             "dane": results(),
             "mta_sts": sts(id="20261128", max_age=MAX_AGE_S, mx=["*.good.test"]),
-            "tls_rpt": {"rua": ["mailto:tls@good.test", "https://good.test/tls"]} | results(),
+            "tls_rpt": {"addresses": ["mailto:tls@good.test", "https://good.test/tls"]} | results(),
         },
     },
     **{f"shared-{number}.test": shared() for number in range(1, 6)},
@@ -126,21 +132,27 @@ TRUTHS: dict[str, Truth] = {
     ),
     "nothing.test": domain("nodata", dns="nodata"),
     "absent.test": domain("nxdomain", dns="nxdomain"),
-    "alias.test": domain("all_tls", {"mx.alias.test": host(GOOD)}, findings=("mx-is-alias",)),
+    # The TLSA records are those of the name that it stands for (RFC 7672 §2.2.2).
+    "alias.test": domain(
+        "all_tls", {"mx.alias.test": host(GOOD, tlsa=MX1_TLSA)}, dane=results(), findings=("mx-is-alias",)
+    ),
     "address.test": domain(
         "all_tls",
         {"127.77.61.1": {"preference": 10, "dns": "nxdomain", "addresses": []}, "mx1.good.test": host(GOOD, 20)},
         dane=results(),
-        findings=("mx-is-address",),
+        findings=("mx-is-address", "mx-without-address"),
     ),
     "many.test": domain("all_tls", {f"mx{n}.many.test": host(GOOD, n) for n in range(1, MANY + 1)}),
     BOOKS: domain("all_tls", {f"mx.{BOOKS}": host(GOOD)}),
     "blocked.test": domain("blocked", {"mx.blocked.test": {"dns": "ok"}}),
     "half-blocked.test": domain("all_tls", {"mx.half-blocked.test": {"dns": "ok"}}),
-    "bogus.test": domain("bogus", dns="bogus", dnssec="bogus"),
-    "bogus-mx.test": domain("inconclusive", {"mx.forged.test": host(None, dns="bogus", dnssec="bogus")}),
+    "bogus.test": domain("bogus", dns="bogus", dnssec="bogus", dane=results("dnssec-invalid")),
+    "bogus-mx.test": domain(
+        "inconclusive", {"mx.forged.test": host(None, dns="bogus", dnssec="bogus")}, dane=results("dnssec-invalid")
+    ),
     "lame.test": domain("servfail", dns="servfail", dnssec="indeterminate"),
-    "dead.test": domain("timeout", dns="timeout", dnssec="indeterminate"),
+    # When it is asked again half a minute later, Unbound has given up.
+    "dead.test": domain("servfail", dns="servfail", dnssec="indeterminate"),
     "huge.test": shared(sts(mx=["mx1.good.test"])),
     "sts-expired.test": shared(sts("sts-webpki-invalid", mode=None)),
     "sts-self-signed.test": shared(sts("sts-webpki-invalid", mode=None)),
@@ -149,13 +161,13 @@ TRUTHS: dict[str, Truth] = {
     "sts-large.test": shared(sts("sts-policy-fetch-error", mode=None)),
     "sts-slow.test": shared(sts("sts-policy-fetch-error", mode=None)),
     "sts-missing.test": shared(sts("sts-policy-fetch-error", mode=None)),
-    "sts-invalid.test": shared(sts("sts-policy-invalid", mode=None)),
+    "sts-invalid.test": shared(sts("sts-policy-invalid")),
     "sts-html.test": shared(sts("sts-policy-invalid", mode=None)),
     "sts-testing.test": shared(sts(mode="testing")),
     "sts-none.test": shared(sts(mode="none")),
-    "sts-blocked.test": shared(sts("sts-policy-fetch-error", mode=None)),
+    "sts-blocked.test": shared(sts(mode=None)),  # it is our own block list that keeps us from it
     "sts-two.test": shared(sts("sts-policy-invalid", mode=None)),
-    "rpt-invalid.test": shared() | {"policy": {"tls_rpt": results("record-invalid")}},
+    "rpt-invalid.test": shared(None, "tls-rpt-invalid") | {"policy": {"tls_rpt": results("record-invalid")}},
     "other-name.test": one(
         "other-name.test",
         OTHER_NAME,
@@ -163,7 +175,9 @@ TRUTHS: dict[str, Truth] = {
         dane=results("certificate-host-mismatch"),
         mta_sts=sts("certificate-host-mismatch"),
     ),
-    "unusable.test": one("unusable.test", GOOD, tlsa(1, 1, usable=False, matched=None), dane=results("tlsa-invalid")),
+    "unusable.test": one(
+        "unusable.test", GOOD, tlsa(1, 1, unusable="usage", matched=None), dane=results("tlsa-invalid")
+    ),
     "srv.test": shared(),
 }
 NEVER_REACHED = FORBIDDEN

@@ -1,0 +1,135 @@
+"""What a question to the DNS costs: thousands of distinct names, asked of NSD on loopback.
+
+`python -m benchmarks.resolving '{"port": 5353, "names": 20000, "both": false}'` asks, in a process of its own, and
+prints one JSON object.
+"""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+import trio
+from dns.rdatatype import RdataType
+
+from benchmarks.figure import Figure
+from benchmarks.fleet import free_ports, running
+from targets.answer import DnsStatus
+from targets.resolver import Resolver
+from targets.resolving.limits import DnsLimits
+
+NAMES = 20_000
+AT_ONCE = 128  # names; so many datagrams fit into the server's buffer
+KINDS = (RdataType.A, RdataType.AAAA, RdataType.MX)
+QUERY_AIM_US = 150.0
+MICRO = 1_000_000
+
+_NSD = """\
+server:
+  ip-address: 127.0.0.1@{port}
+  username: ""
+  chroot: ""
+  zonesdir: "{directory}"
+  database: ""
+  pidfile: ""
+  zonelistfile: "{directory}/zone.list"
+  xfrdfile: ""
+  logfile: "{directory}/log"
+  server-count: 1
+remote-control:
+  control-enable: no
+zone:
+  name: "bench.test"
+  zonefile: "zone"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What to ask: one of A, AAAA and MX of each name in turn, or both A and AAAA as a scan does."""
+
+    port: int
+    names: int = NAMES
+    both: bool = False
+
+
+def resolving(yardstick: Figure, repetitions: int) -> list[Figure]:
+    """µs of CPU for one question, and for both of a name; and the same in units of the yardstick."""
+    nsd = shutil.which("nsd", path=os.environ["PATH"] + ":/usr/sbin")
+    if nsd is None:
+        print("nsd is not installed: no figures of the DNS", file=sys.stderr)
+        return []
+    with tempfile.TemporaryDirectory(prefix="tlsweep-bench-dns-") as name:
+        directory, (port,) = Path(name), free_ports(1)
+        _write_zone(directory)
+        (directory / "nsd.conf").write_text(_NSD.format(port=port, directory=directory))
+        with running([nsd, "-d", "-c", str(directory / "nsd.conf")], port):
+            query = _figure("dns query", Work(port), repetitions, QUERY_AIM_US)
+            both = _figure("a name: A and AAAA", Work(port, both=True), repetitions, None)
+    return [query, both, query.over(yardstick, "dns query / s_time"), both.over(yardstick, "A and AAAA / s_time")]
+
+
+def _write_zone(directory: Path) -> None:
+    with (directory / "zone").open("w") as zone:
+        zone.write("$ORIGIN bench.test.\n$TTL 300\n@ SOA ns root 1 3600 600 86400 300\n@ NS ns\nns A 127.0.0.1\n")
+        for number in range(NAMES):
+            zone.write(f"n{number} A 192.0.2.{number % 256}\nn{number} AAAA 2001:db8::{number:x}\n")
+            zone.write(f"n{number} MX 10 mx1.n{number}\nn{number} MX 20 mx2.n{number}\n")
+
+
+def _figure(name: str, work: Work, repetitions: int, aim: float | None) -> Figure:
+    costs = [_run(work) for _ in range(repetitions)]
+    values = tuple((cost["user_s"] + cost["system_s"]) / work.names * MICRO for cost in costs)
+    failures = sum(cost["failures"] for cost in costs)
+    return Figure(name, "µs CPU", values, aim, failures, work.names * repetitions)
+
+
+def _run(work: Work) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.resolving", json.dumps(asdict(work))]
+    done = subprocess.run(command, check=True, capture_output=True, cwd=Path(__file__).parents[1])
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+async def _ask(resolver: Resolver, names: Iterator[int], failed: list[int], *, both: bool) -> None:
+    """Take names until there are none."""
+    for number in names:
+        name = f"n{number}.bench.test"
+        if both:
+            good = len((await resolver.resolve(name)).addresses) == 2
+        else:
+            answer = await resolver.ask(name, KINDS[number % len(KINDS)])
+            good = answer.status is DnsStatus.OK
+        if not good:
+            failed.append(number)
+
+
+async def _ask_all(work: Work, failed: list[int]) -> None:
+    resolver = Resolver([(IPv4Address("127.0.0.1"), work.port)], limits=DnsLimits(AT_ONCE, rate=0))
+    names = iter(range(work.names))
+    async with trio.open_nursery() as nursery:
+        for _ in range(AT_ONCE):
+            nursery.start_soon(lambda: _ask(resolver, names, failed, both=work.both))
+
+
+def main() -> None:
+    """Ask, and print the cost."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    work, failed = Work(**json.loads(sys.argv[1])), list[int]()
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    trio.run(_ask_all, work, failed)
+    after = resource.getrusage(resource.RUSAGE_SELF)
+    cost = {"user_s": after.ru_utime - before.ru_utime, "system_s": after.ru_stime - before.ru_stime}
+    print(json.dumps(cost | {"failures": len(failed)}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""Takes in what the DNS said of mail domains, has their policies fetched, and writes their records.
+
+    targets ──▶ domains (who waits for what) ──▶ ready ──▶ record ──▶ output
+         └──▶ fetch of the policy ──▶ ┘   ▲
+                 engine: an endpoint is over
+
+Thousands of domains that share an endpoint are ready all at once: records are made a few at a time, by a task of their
+own, so that no connection waits for it. A bug of ours becomes a record with `status: error`.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import structlog
+import trio
+
+from scanner.chain import chain_of
+from scanner.domain_record import sts_record_of
+from scanner.domain_status import Known, StsFound, known_of
+from scanner.domains import MOST_WAITING, Domains, Waiting
+from scanner.endpoint_result import EndpointResult
+from scanner.interview import Interview
+from scanner.mail_policy.dane import judge, tlsas_of
+from scanner.mail_policy.fetch import Fetched
+from scanner.mail_policy.mta_sts import read_policy
+from scanner.mail_policy.result import Result
+from scanner.record import Record
+from scanner.wire_text import printable
+from targets.domain_targets import DomainTargets
+from targets.mail_answer import DomainAnswer
+
+AT_ONCE = 20  # records that are made without letting others run
+
+Fetch = Callable[[str], Awaitable[Fetched]]
+
+log = structlog.get_logger()
+
+
+class DomainDesk:
+    """The mail domains of one run. `write` gets each with all that is known of it, once, and must not wait."""
+
+    def __init__(
+        self,
+        domains: Domains,
+        fetch: Fetch | None,
+        write: Callable[[Known], None],
+        room: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Without `fetch`, no policy is asked for. `room` waits while the output takes no more."""
+        self._domains = domains
+        self._fetch = fetch
+        self._write = write
+        self._room = room
+        self._sts: dict[Waiting, StsFound] = {}
+        self._ready: deque[Waiting] = deque()
+        self._changed = trio.Event()
+        self._scope = trio.CancelScope()
+        self._nursery: trio.Nursery | None = None
+        self._fetching = 0
+        self._is_closing = False
+        self.taken = 0
+        self.recorded = 0
+
+    @property
+    def waiting(self) -> int:
+        """Domains without a record so far."""
+        return self.taken - self.recorded
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Write records until it is closed and nobody is left who waits for a policy; or until it is stopped."""
+        with self._scope:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                task_status.started()
+                while self._ready or self._fetching or not self._is_closing:
+                    await self._write_ready()
+                    if not self._ready and (self._fetching or not self._is_closing):
+                        await self._changed.wait()
+        self._nursery = None
+        self._give_up()
+
+    def close(self) -> None:
+        """No more domains will come, and no more endpoints will be over."""
+        self._is_closing = True
+        self._announce()
+
+    def stop(self, grace_s: float) -> None:
+        """Be over in so many seconds at most; as long as endpoints may still be over, that is for the engine to say."""
+        if self._is_closing:
+            self._scope.deadline = min(self._scope.deadline, trio.current_time() + grace_s)
+
+    def take(self, targets: DomainTargets) -> None:
+        """Take a domain in; its fresh endpoints are to be scanned then."""
+        self.taken += 1
+        try:
+            waiting = self._expect(targets)
+        except Exception as error:  # a bug of ours
+            waiting = Waiting(targets)
+            self._note_bug(waiting, error)
+        if not waiting.left:
+            self._is_ready([waiting])
+
+    def _expect(self, targets: DomainTargets) -> Waiting:
+        record = sts_record_of(targets.answer)
+        is_promised = record is not None and record.error is None
+        if self._fetch is None or self._nursery is None or not is_promised:
+            return self._domains.add(targets)
+        waiting = self._domains.add(targets, policies=1)
+        self._fetching += 1
+        self._nursery.start_soon(self._get_policy, self._fetch, waiting)
+        return waiting
+
+    async def room(self) -> None:
+        """Wait while too many domains wait; those that were taken have to have their endpoints begun first."""
+        while self._domains.waiting + len(self._ready) >= MOST_WAITING:
+            await self._changed.wait()
+
+    def over(self, interview: Interview, record: Record, ended: float) -> None:
+        """An endpoint has its record; `ended` in seconds since 1970. Never raises: it is not to be written twice."""
+        endpoint = interview.endpoint
+        try:
+            result = self._result(interview, record, ended)
+        except Exception as error:  # a bug of ours
+            log.error("internal error", endpoint=endpoint.id, exc_info=error)
+            result = EndpointResult(record["status"])
+        self._is_ready(self._domains.over(endpoint, result))
+
+    def _result(self, interview: Interview, record: Record, ended: float) -> EndpointResult:
+        tlsa, certificate = self._domains.tlsa_of(interview.endpoint), record["certificate"]
+        words = None if certificate is None else tuple(map(Result, certificate["results"]))
+        if tlsa is None:
+            return EndpointResult(record["status"], words)
+        chain, moment = chain_of(interview).certificates, datetime.fromtimestamp(ended, UTC)
+        dane = judge(tlsas_of(tlsa.records), chain, tlsa.base, moment)
+        return EndpointResult(record["status"], words, tlsa.digest, dane)
+
+    async def _get_policy(self, fetch: Fetch, waiting: Waiting) -> None:
+        try:
+            self._sts[waiting] = _sts_of(await fetch(waiting.targets.answer.domain.name))
+        except Exception as error:  # a bug of ours
+            self._note_bug(waiting, error)
+        finally:
+            self._fetching -= 1
+        if self._domains.settle(waiting):
+            self._is_ready([waiting])
+        self._announce()
+
+    def _is_ready(self, waitings: list[Waiting]) -> None:
+        if waitings:
+            self._ready += waitings
+            self._announce()
+
+    async def _write_ready(self) -> None:
+        await self._room()
+        for _ in range(min(AT_ONCE, len(self._ready))):
+            self._record(self._ready.popleft())
+        self._announce()
+        await trio.lowlevel.checkpoint()
+
+    def _give_up(self) -> None:
+        """What was ready, and then those that wait still, with what is known of them."""
+        for waiting in [*self._ready, *self._domains.give_up()]:
+            self._record(waiting)
+        self._ready.clear()
+
+    def _record(self, waiting: Waiting) -> None:
+        """One record for each, also where making it fails: then of the domain's name alone."""
+        self.recorded += 1
+        sts = self._sts.pop(waiting, None)
+        try:
+            self._write(known_of(waiting.targets, self._domains, sts))
+        except Exception as error:
+            answer = self._note_bug(waiting, error)
+            self._write(Known(DomainTargets(replace(DomainAnswer(answer.domain), error=answer.error)), (), {}))
+
+    def _note_bug(self, waiting: Waiting, error: Exception) -> DomainAnswer:
+        answer = waiting.targets.answer
+        log.error("internal error", domain=answer.domain.name, exc_info=error)
+        text = printable(f"{type(error).__name__}: {error}".encode(errors="backslashreplace"))
+        waiting.targets = replace(waiting.targets, answer=replace(answer, error=text))
+        return waiting.targets.answer
+
+    def _announce(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
+
+
+def _sts_of(fetched: Fetched) -> StsFound:
+    policy = read_policy(fetched.body) if fetched.body is not None else None
+    return StsFound(policy, fetched.firm_result, fetched.cause, fetched.detail, fetched.address, fetched.status)

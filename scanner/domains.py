@@ -1,0 +1,150 @@
+"""Endpoints' results joined to the mail domains that asked: each endpoint is scanned once, however many share it.
+
+    a domain's targets ──▶ those that are over: known at once ──▶ nothing left to wait for: its record
+                      └──▶ the others: waited for ──▶ each is over, one after the other ──┘
+
+Pure, and indifferent to the order in which things come. What is kept:
+
+- *Results*, of every endpoint with a name and of a service that a domain can ask for: 36 to 72 bytes each
+  (`result_table.py`). As long as no domain has come, and none is announced by `--mx` or `--srv`, at most `MOST_UNASKED`
+  of them: what was scanned before that, and is named by a domain later, is not scanned again, and the domain's record
+  says that its status is not known.
+- *Domains that wait*: at most `MOST_WAITING`, then the intake is held back. What they wait for is in the engine's hands
+  already, so that it ends.
+- *TLSA records* of endpoints that are not over, shared with the domains that wait; names of leaves that a DANE-TA
+  record may need (rare): at most `MOST_NAMED` sets of them, and then a name that is missing is not held against a leaf.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from scanner.endpoint_result import EndpointResult, TlsaSet, unpacked
+from scanner.result_table import ResultTable
+from targets.domain_targets import DomainTargets
+from targets.mail_answer import SRV_SERVICES, MailHost
+from targets.target import Endpoint
+
+MOST_UNASKED = 1_000_000
+MOST_WAITING = 20_000
+MOST_NAMED = 10_000
+
+_ASKED_FOR = {"smtp", *(service.name for service in SRV_SERVICES)}
+
+
+@dataclass(slots=True, eq=False)
+class Waiting:
+    """A domain, and how many things it waits for: endpoints, and its policy."""
+
+    targets: DomainTargets
+    left: int = 0
+
+
+def tlsa_of_host(host: MailHost) -> TlsaSet | None:
+    """The TLSA records of an MX host; None where it has none, or nobody knows."""
+    return TlsaSet(host.tlsa_base or host.name, host.tlsa) if host.tlsa else None
+
+
+class Domains:
+    """What a run knows of endpoints, for the domains that ask."""
+
+    def __init__(
+        self, *, are_expected: bool = False, most_unasked: int = MOST_UNASKED, key: bytes | None = None
+    ) -> None:
+        """`are_expected`: will domains come for sure? Then all results are kept from the beginning."""
+        self._hasher = blake2b(digest_size=8, key=os.urandom(16) if key is None else key)
+        self._results = ResultTable()
+        self._names: dict[int, frozenset[str]] = {}
+        self._tlsa: dict[int, TlsaSet] = {}  # of endpoints that are not over
+        self._awaited: dict[int, list[Waiting]] = {}
+        self._most_unasked: float = most_unasked
+        self._have_come = are_expected
+        self._forgot = False  # has a result not been kept?
+        self._waiting: set[Waiting] = set()
+
+    @property
+    def waiting(self) -> int:
+        """How many domains wait."""
+        return len(self._waiting)
+
+    def add(self, targets: DomainTargets, *, policies: int = 0) -> Waiting:
+        """Take a domain in, before any of its fresh endpoints is begun; it has to wait unless `left` is 0.
+
+        `policies` is how many things besides its endpoints it waits for: `settle` is told of each.
+        """
+        self._have_come = True
+        waiting = Waiting(targets, policies)
+        self._expect(targets)
+        fresh = {endpoint.id for endpoint in targets.fresh}
+        for endpoint in targets.endpoints():
+            key = self._key(endpoint)
+            will_come = endpoint.id in fresh or key in self._awaited or not self._forgot
+            if will_come and self._results.get(key) is None:
+                self._awaited.setdefault(key, []).append(waiting)
+                waiting.left += 1
+        if waiting.left:
+            self._waiting.add(waiting)
+        return waiting
+
+    def _expect(self, targets: DomainTargets) -> None:
+        """Know the TLSA records of its endpoints when their results come."""
+        for mx, endpoints in zip(targets.answer.hosts, targets.of_mx, strict=True):
+            if tlsa := tlsa_of_host(mx.host):
+                for endpoint in endpoints:
+                    key = self._key(endpoint)
+                    if self._results.get(key) is None:
+                        self._tlsa[key] = tlsa
+
+    def tlsa_of(self, endpoint: Endpoint) -> TlsaSet | None:
+        """What the certificate of an endpoint that is over has to be matched with."""
+        return self._tlsa.get(self._key(endpoint)) if self._tlsa else None
+
+    def over(self, endpoint: Endpoint, result: EndpointResult) -> list[Waiting]:
+        """Take an endpoint's result; the domains that waited for it and now for nothing more."""
+        if endpoint.host is None or endpoint.service.name not in _ASKED_FOR:
+            return []
+        key = self._key(endpoint)
+        self._keep(key, result)
+        self._tlsa.pop(key, None)
+        return self._settled(self._awaited.pop(key, ()))
+
+    def settle(self, waiting: Waiting) -> bool:
+        """One of the other things that a domain waited for is over. Was it the last of all?"""
+        return bool(self._settled([waiting]))
+
+    def result(self, endpoint: Endpoint, tlsa: TlsaSet | None = None) -> EndpointResult | None:
+        """What an endpoint came to, also by these TLSA records; None where that is not known."""
+        key = self._key(endpoint)
+        value = self._results.get(key)
+        return None if value is None else unpacked(value, tlsa, self._names.get(key))
+
+    def give_up(self) -> list[Waiting]:
+        """The run ends: the domains that wait still. What they waited for will not come."""
+        left = list(self._waiting)
+        for kept in (self._waiting, self._awaited, self._tlsa):
+            kept.clear()
+        return left
+
+    def _settled(self, waitings: Iterable[Waiting]) -> list[Waiting]:
+        ready = []
+        for waiting in waitings:
+            waiting.left -= 1
+            if not waiting.left:
+                self._waiting.discard(waiting)
+                ready.append(waiting)
+        return ready
+
+    def _keep(self, key: int, result: EndpointResult) -> None:
+        if not self._have_come and len(self._results) >= self._most_unasked:
+            self._forgot = True
+            return
+        self._results.put(key, result.packed)
+        names = result.dane.unnamed if result.dane else None
+        if names is not None and len(self._names) < MOST_NAMED:
+            self._names[key] = names
+
+    def _key(self, endpoint: Endpoint) -> int:
+        hasher = self._hasher.copy()
+        hasher.update(endpoint.id.encode())
+        return int.from_bytes(hasher.digest(), "big") or 1  # 0 is a free slot

@@ -1,0 +1,91 @@
+"""What the record of a mail domain needs of an endpoint's, in 16 bytes: they are kept for every domain that may ask.
+
+    status | its certificate, in RFC 8460's words | the same for DANE-TA | TLSA records that match | which those were
+
+TLSA records are told by a digest: what matched one RRset says nothing about another.
+"""
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+
+from dns.rdata import Rdata
+
+from scanner.conclusion import Status
+from scanner.mail_policy.dane import Dane, tlsas_of, usability
+from scanner.mail_policy.result import Result
+
+_PACKED = struct.Struct(">BBBxIQ")  # the bits of 32 TLSA records: `targets.mail_answer.MAX_TLSA`
+_STATUSES = tuple(Status)
+_WORDS = (Result.HOST_MISMATCH, Result.EXPIRED, Result.NOT_TRUSTED, Result.FAILURE)
+_IS_KNOWN = 0x80  # beside the words: was there a certificate, were the TLSA records matched
+_UNNAMED = 0x40  # beside the words of DANE: the base domain is not among the names of the leaf
+
+
+@dataclass(frozen=True, slots=True)
+class TlsaSet:
+    """The TLSA records of a host, in one order, and the name that they were found under."""
+
+    base: str
+    records: tuple[Rdata, ...]
+
+    @property
+    def digest(self) -> int:
+        """64 bits that tell it from others, and are never 0."""
+        hasher = blake2b(self.base.encode(), digest_size=8)
+        for record in self.records:
+            wire = record.to_wire() or b""
+            hasher.update(b"/%d/" % len(wire) + wire)
+        return int.from_bytes(hasher.digest(), "big") or 1
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointResult:
+    """What an endpoint came to. `certificate`: the words that apply to it; None where none was seen.
+
+    `dane`: what its chain came to with the TLSA records that `tlsa` is the digest of; None where nobody looked.
+    """
+
+    status: Status
+    certificate: tuple[Result, ...] | None = None
+    tlsa: int = 0
+    dane: Dane | None = None
+
+    @property
+    def packed(self) -> bytes:
+        """All but the names of a leaf that DANE would need: `needs_names`."""
+        certificate = 0 if self.certificate is None else _IS_KNOWN | _bits(self.certificate)
+        about_dane = matched = 0
+        if self.dane and all(record.matched is not None for record in self.dane.records if record.usable):
+            about_dane = _IS_KNOWN | _bits(self.dane.certificate) | (_UNNAMED if self.dane.unnamed is not None else 0)
+            matched = sum(1 << number for number, record in enumerate(self.dane.records) if record.matched)
+        return _PACKED.pack(_STATUSES.index(self.status), certificate, about_dane, matched, self.tlsa)
+
+
+def unpacked(value: bytes, tlsa: TlsaSet | None, names: frozenset[str] | None) -> EndpointResult:
+    """A result that was packed, for these TLSA records; `names` are those of the leaf, where they are needed and kept.
+
+    Of other records than it was packed with, it is not known which match.
+    """
+    status, certificate, about_dane, matched, digest = _PACKED.unpack(value)
+    words = _words(certificate) if certificate & _IS_KNOWN else None
+    found = EndpointResult(_STATUSES[status], words, digest)
+    if tlsa is None:
+        return found
+    judged = usability(tlsas_of(tlsa.records))
+    if digest != tlsa.digest or not about_dane & _IS_KNOWN:
+        return replace(found, dane=Dane(judged))
+    records = tuple(
+        replace(record, matched=bool(matched >> number & 1)) if record.usable else record
+        for number, record in enumerate(judged)
+    )
+    return replace(found, dane=Dane(records, _words(about_dane), names if about_dane & _UNNAMED else None))
+
+
+def _bits(words: Iterable[Result]) -> int:
+    return sum(1 << _WORDS.index(word) for word in words)
+
+
+def _words(bits: int) -> tuple[Result, ...]:
+    return tuple(word for number, word in enumerate(_WORDS) if bits >> number & 1)

@@ -1,0 +1,104 @@
+"""What the options of the command line hold: text → the value that is meant, or a refusal that says why.
+
+And how `--help` groups them, and what a shell completes them to.
+"""
+
+import math
+import re
+from enum import StrEnum
+from ipaddress import ip_address, ip_network
+
+import typer
+
+from scanner.probes import PROBES
+from scanner.tls.names import Version, versions_named
+from targets.services import GROUPS, SERVICES, Service, services_named
+from targets.target import Address, IPNetwork
+
+# The panels of `--help`.
+WHAT, FURTHER, SAFETY = "What to ask", "Further questions", "Safety and conduct"
+PACE, PATIENCE = "Pace (0 is no limit)", "Patience"
+
+MAX_SEED = 2**63 - 1  # what every reader of JSON takes for an integer
+_DNS_PORT = 53
+# RFC 5321 §4.1.2: a domain, or an address literal.
+_HELLO_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Za-z:.]+\]")
+
+
+class LogFormat(StrEnum):
+    """How log lines on standard error look."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+def parse_services(text: str) -> tuple[Service, ...]:
+    """A comma-separated list of services and their groups."""
+    try:
+        return services_named(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def requested_probes(**asked: bool) -> tuple[str, ...]:
+    """The probes that are wanted, in the order of asking."""
+    return tuple(name for name in PROBES if asked[name])
+
+
+def parse_versions(text: str) -> tuple[Version, ...]:
+    """A comma-separated list of protocol versions, or `all`."""
+    try:
+        return versions_named(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def parse_network(text: str) -> IPNetwork:
+    """A CIDR or an address; bits behind the prefix are no mistake."""
+    try:
+        return ip_network(text, strict=False)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is neither a CIDR nor an address") from error
+
+
+def parse_resolver(text: str) -> tuple[Address, int]:
+    """`ADDRESS[:PORT]`; IPv6 in brackets where a port follows."""
+    match = re.fullmatch(r"\[([^\]]+)\](?::(\d+))?|([^:]+):(\d+)|(.+)", text)
+    address, port = (match[1] or match[3] or match[5], match[2] or match[4]) if match else ("", None)
+    try:
+        number = int(port or _DNS_PORT)
+        if not 0 < number < 65536:
+            raise ValueError
+        return ip_address(address), number
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not an ADDRESS[:PORT]") from error
+
+
+def check_hello_name(text: str | None) -> str | None:
+    """Refuse what may not stand behind EHLO."""
+    if text is not None and (len(text) > 255 or not _HELLO_NAME.fullmatch(text)):
+        raise typer.BadParameter("a domain name, or an address literal such as [192.0.2.1]")
+    return text
+
+
+def check_finite(number: float) -> float:
+    """Refuse infinity, and what is no number."""
+    if not math.isfinite(number):
+        raise typer.BadParameter(f"{number} is not a number that can be waited for")
+    return number
+
+
+def complete_services(incomplete: str) -> list[str]:
+    """What `--services` may go on with."""
+    return _completed([*SERVICES, *GROUPS], incomplete)
+
+
+def complete_versions(incomplete: str) -> list[str]:
+    """What `--versions` may go on with."""
+    return _completed([*Version, "all"], incomplete)
+
+
+def _completed(known: list[str], incomplete: str) -> list[str]:
+    """Completion of the last of some comma-separated words."""
+    before, comma, last = incomplete.rpartition(",")
+    return [before + comma + word for word in known if word.lower().startswith(last.lower())]

@@ -1,0 +1,240 @@
+"""A mail domain → what the DNS says of it: MX hosts, SRV targets, their addresses and TLSA records, policy records.
+
+    MX, TXT, SRV ──▶ the hosts that they name: A, AAAA ──▶ TLSA, where DNSSEC does not rule it out
+
+What is asked at each step, is asked side by side; of the hosts, a few at a time.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from ipaddress import ip_address
+from typing import Generic, Protocol, TypeVar
+
+import trio
+from dns.rdata import Rdata
+from dns.rdatatype import RdataType
+from dns.rdtypes.IN.A import A
+from dns.rdtypes.IN.AAAA import AAAA
+from dns.rdtypes.IN.SRV import SRV
+
+from targets.answer import DnsAnswer, Dnssec, DnsStatus
+from targets.mail_answer import (
+    MAX_ADDRESSES,
+    MAX_TLSA,
+    SRV_SERVICES,
+    DomainAnswer,
+    MailHost,
+    Mx,
+    Oddity,
+    Srv,
+    SrvAnswer,
+    mx_oddities,
+    mx_set,
+    name_text,
+    of_both_families,
+    srv_oddities,
+    srv_records,
+    weakest,
+)
+from targets.services import Service
+from targets.target import Address, MailDomain
+
+HOSTS_AT_ONCE = 10  # of one domain
+
+T = TypeVar("T")
+_Ask = Callable[[str, RdataType], Awaitable[DnsAnswer]]
+
+
+class Asks(Protocol):
+    """Whoever asks the DNS."""
+
+    async def ask(self, name: str, kind: RdataType) -> DnsAnswer:
+        """The answer to one question."""
+
+
+async def ask_domain(resolver: Asks, domain: MailDomain, *, with_policies: bool) -> DomainAnswer:
+    """All that the DNS says of a domain. Raises NoNameServersError.
+
+    Without policies, neither TLSA records nor those of MTA-STS and TLS-RPT are asked for.
+    """
+    asking = _Asking(resolver, with_policies=with_policies)
+    # By itself, so that what it raises where there is nobody to ask comes out as it is, and not in a group.
+    mx = await resolver.ask(domain.name, RdataType.MX) if domain.mx else None
+    if mx is None:
+        await resolver.ask(_srv_name(SRV_SERVICES[0], domain), RdataType.SRV)
+    return await asking.about(domain, mx)
+
+
+async def ask_host(resolver: Asks, name: str) -> MailHost:
+    """All addresses of a host, IPv4 first, up to a bound."""
+    families = await _side_by_side([partial(resolver.ask, name, kind) for kind in (RdataType.A, RdataType.AAAA)])
+    found = [address for answer in families for address in _addresses(answer)]
+    return MailHost(
+        name,
+        of_both_families(answer.status for answer in families),
+        weakest(answer.dnssec for answer in families),
+        tuple(found[:MAX_ADDRESSES]),
+        next((answer.canonical for answer in families if answer.canonical), None),
+        oddities=frozenset({Oddity.TOO_MANY_ADDRESSES} if len(found) > MAX_ADDRESSES else ()),
+        is_final=all(answer.status.is_final for answer in families),
+    )
+
+
+class _Asking:
+    """The questions about one domain."""
+
+    def __init__(self, resolver: Asks, *, with_policies: bool) -> None:
+        self._resolver = resolver
+        self._ask = resolver.ask
+        self._below: _Ask = resolver.ask  # names below the domain
+        self._with_policies = with_policies
+        self._at_once = trio.Semaphore(HOSTS_AT_ONCE)
+
+    async def about(self, domain: MailDomain, mx: DnsAnswer | None) -> DomainAnswer:
+        """All of them. Where the domain does not exist, nothing below it does (RFC 8020 §2): then nobody is asked."""
+        named = mx_set(mx) if mx else None
+        if mx and mx.status is DnsStatus.NXDOMAIN and mx.canonical is None:
+            self._below = _gone(mx)
+        policies = self._with_policies and mx is not None
+        async with trio.open_nursery() as nursery:
+            hosts = _Started(nursery, partial(self._mx_hosts, domain, mx))
+            srv = _Started(nursery, partial(self._srv, domain))
+            mta_sts = _Started(nursery, partial(self._text, f"_mta-sts.{domain.name}", wanted=policies))
+            tls_rpt = _Started(nursery, partial(self._text, f"_smtp._tls.{domain.name}", wanted=policies))
+        own = hosts.value
+        return DomainAnswer(
+            domain,
+            mx,
+            own,
+            is_implicit=mx is not None and mx.status is DnsStatus.NODATA and bool(own),
+            is_null=named is not None and named.is_null,
+            srv=srv.value,
+            mta_sts=mta_sts.value,
+            tls_rpt=tls_rpt.value,
+            oddities=named.oddities if named else frozenset(),
+        )
+
+    async def _text(self, name: str, *, wanted: bool) -> DnsAnswer | None:
+        return await self._below(name, RdataType.TXT) if wanted else None
+
+    async def _mx_hosts(self, domain: MailDomain, mx: DnsAnswer | None) -> tuple[Mx, ...]:
+        if mx is None:
+            return ()
+        if mx.status is DnsStatus.NODATA:
+            return await self._implicit(domain)
+        names = mx_set(mx).names
+        hosts = await _side_by_side([partial(self._host, name, domain.port, named_by="mx") for _, name in names])
+        return tuple(Mx(preference, host) for (preference, _), host in zip(names, hosts, strict=True))
+
+    async def _implicit(self, domain: MailDomain) -> tuple[Mx, ...]:
+        """The domain is its own MX host, with preference 0, if it has addresses; or if nobody can tell yet."""
+        host = await self._host(domain.name, domain.port)
+        there = host.status is DnsStatus.OK or not host.status.is_final
+        return (Mx(0, host),) if there else ()
+
+    async def _srv(self, domain: MailDomain) -> dict[Service, SrvAnswer] | None:
+        if not domain.srv:
+            return None
+        found = await _side_by_side([partial(self._srv_of, service, domain) for service in SRV_SERVICES])
+        return dict(zip(SRV_SERVICES, found, strict=True))
+
+    async def _srv_of(self, service: Service, domain: MailDomain) -> SrvAnswer:
+        answer = await self._below(_srv_name(service, domain), RdataType.SRV)
+        records = srv_records(answer)
+        if records is None:
+            return SrvAnswer(answer, None)
+        return SrvAnswer(answer, tuple(await _side_by_side([partial(self._srv_target, each) for each in records])))
+
+    async def _srv_target(self, record: SRV) -> Srv:
+        host = await self._host(name_text(record.target), None, named_by="srv")
+        return Srv(record.priority, record.weight, record.port, host)
+
+    async def _host(self, name: str, tlsa_port: int | None, named_by: str | None = None) -> MailHost:
+        """A host with its addresses, and its TLSA records for that port."""
+        async with self._at_once:
+            host = await ask_host(self._resolver, name)
+            if tlsa_port and self._with_policies and host.status is DnsStatus.OK and _may_have_tlsa(host.dnssec):
+                host = await self._with_tlsa(host, tlsa_port)
+        return replace(host, oddities=host.oddities | _oddities(named_by, host))
+
+    async def _with_tlsa(self, host: MailHost, port: int) -> MailHost:
+        answer, base = await self._tlsa(host.name, host.canonical, port)
+        return replace(
+            host,
+            dnssec=weakest((host.dnssec, answer.dnssec)),
+            tlsa=_tlsa_records(answer),
+            tlsa_base=base,
+            is_final=host.is_final and answer.status.is_final,
+        )
+
+    async def _tlsa(self, name: str, canonical: str | None, port: int) -> tuple[DnsAnswer, str]:
+        """The TLSA records of a host, and the name that has them: the end of its aliases first (RFC 7672 §2.2.2)."""
+        if canonical is not None and canonical != name:
+            at_end = await self._ask(f"_{port}._tcp.{canonical}", RdataType.TLSA)
+            if not at_end.status.is_final or (at_end.status is DnsStatus.OK and _may_have_tlsa(at_end.dnssec)):
+                return at_end, canonical
+        return await self._ask(f"_{port}._tcp.{name}", RdataType.TLSA), name
+
+
+class _Started(Generic[T]):
+    """What a task of a nursery comes to; its value is there when the nursery is left."""
+
+    value: T
+
+    def __init__(self, nursery: trio.Nursery, ask: Callable[[], Awaitable[T]]) -> None:
+        nursery.start_soon(self._run, ask)
+
+    async def _run(self, ask: Callable[[], Awaitable[T]]) -> None:
+        self.value = await ask()
+
+
+async def _side_by_side(asks: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
+    """What each comes to, in their order."""
+    async with trio.open_nursery() as nursery:
+        tasks = [_Started(nursery, ask) for ask in asks]
+    return [task.value for task in tasks]
+
+
+def _gone(domain: DnsAnswer) -> _Ask:
+    """Says of every name what was said of the domain above it."""
+
+    async def ask(_name: str, _kind: RdataType) -> DnsAnswer:
+        await trio.lowlevel.checkpoint()
+        return domain
+
+    return ask
+
+
+def _srv_name(service: Service, domain: MailDomain) -> str:
+    return f"_{service.name}._tcp.{domain.name}"
+
+
+def _may_have_tlsa(dnssec: Dnssec) -> bool:
+    """Where the addresses are known to be insecure, TLSA records are not looked up (RFC 7672 §2.2.2).
+
+    They are where nobody validates: they count for nothing then, and are facts all the same.
+    """
+    return dnssec in (Dnssec.SECURE, Dnssec.INDETERMINATE)
+
+
+def _addresses(answer: DnsAnswer) -> list[Address]:
+    """In the order of their numbers."""
+    addresses = {ip_address(record.address) for record in answer.records if isinstance(record, A | AAAA)}
+    return sorted(addresses, key=int)
+
+
+def _tlsa_records(answer: DnsAnswer) -> tuple[Rdata, ...] | None:
+    if not answer.status.is_final:
+        return None
+    return tuple(sorted(answer.records, key=lambda record: record.to_wire() or b"")[:MAX_TLSA])
+
+
+def _oddities(named_by: str | None, host: MailHost) -> frozenset[Oddity]:
+    match named_by:
+        case "mx":
+            return mx_oddities(host)
+        case "srv":
+            return srv_oddities(host)
+        case _:
+            return frozenset()
