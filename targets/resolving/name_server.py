@@ -146,7 +146,8 @@ class NameServer:
         """What its reply says of validation; nothing, unless its word counts and it is known to validate.
 
         A resolver that does not validate never sets AD, so that its absence says something only of one that does: that
-        has set it, on any answer or on that for the root.
+        has set it, on any answer or on that for the root. A forwarder on this machine that hands on the AD bit of
+        others (Docker's does) is believed as well: from here it cannot be told from a resolver that validates.
         """
         if not (self._trust_ad or self.datagrams.is_own):
             return Dnssec.INDETERMINATE

@@ -19,6 +19,7 @@ from dns.rdatatype import RdataType
 from targets.resolving.question import AUTHENTIC_DATA, MAX_LABEL_BYTES, MAX_NAME_BYTES, Question
 
 MAX_ALIASES = 16  # aliases; resolvers stop at 8 to 17
+MAX_RECORDS = 1_000  # of an answer; 64 KB could hold 4,000 names that take a tenth of a millisecond each
 MAX_HOPS = 128  # of the pointers of one name, which has at most as many labels
 MAX_TTL = 2**31 - 1  # RFC 2181 §8: what is above is 0
 
@@ -147,6 +148,8 @@ def _follow(
 
 def _data(wire: bytes, kind: RdataType, found: list[_Record], names: dict[int, bytes]) -> tuple[dns.rdata.Rdata, ...]:
     """Each once (RFC 2181 §5)."""
+    if len(found) > MAX_RECORDS:
+        raise MalformedError(f"more than {MAX_RECORDS:,} records")
     if len(found) > 1:
         copies = {_identity(wire, kind, each, names): each for each in reversed(found)}
         found = list(reversed(copies.values()))

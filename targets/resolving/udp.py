@@ -137,7 +137,8 @@ class _Port:
                 if self._reading is None:
                     await self._read()
                 else:
-                    self._reading.deadline = min(self._reading.deadline, waiting.deadline)
+                    if waiting.deadline < self._reading.deadline:
+                        self._reading.deadline = waiting.deadline
                     await waiting.sleep()
         finally:
             self._users -= 1

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from targets.resolving.question import Question, question_of
-from targets.resolving.reply import MAX_ALIASES, MalformedError, Reply, is_reply_to, name_text, read_reply
+from targets.resolving.reply import MAX_ALIASES, MAX_RECORDS, MalformedError, Reply, is_reply_to, name_text, read_reply
 from tests.targets.resolving.replies import NUMBER, SOA, failure, question, response
 
 A = question()
@@ -55,6 +55,19 @@ def test_copies_count_once() -> None:
     copy = copy[:10] + (2 + 14).to_bytes(2, "big") + copy[12:]
     wire = header[:6] + b"\0\2\0\0\0\0" + asked.wire + record + copy
     assert texts(read(wire, asked)) == ["10 a.mx.example."]
+
+
+def test_an_answer_has_a_bound() -> None:
+    """A thousand records are an answer; more only take time and memory."""
+    record = b"\xc0\x0c" + struct.pack("!2HIH", RdataType.A, 1, 60, 4)
+    for count in (MAX_RECORDS, MAX_RECORDS + 1):
+        answer = b"".join(record + struct.pack("!I", number) for number in range(count))
+        wire = struct.pack("!6H", NUMBER, 0x8180, 1, count, 0, 0) + A.wire + answer
+        if count == MAX_RECORDS:
+            assert len(read(wire).records) == count
+        else:
+            with pytest.raises(MalformedError, match="more than 1,000 records"):
+                read(wire)
 
 
 def test_a_chain_of_aliases() -> None:
