@@ -67,21 +67,17 @@ class Unpacker:
             yield data
             return
         try:
-            while data := self._member_data(data, kind):
-                assert self._member
-                yield from self._member.unpack(data)
-                data = self._member.unused_data
+            while data:
+                member = self._member
+                if member is None or member.eof:
+                    data = data.lstrip(b"\0") if member and kind == "gzip" else data  # tapes are padded so
+                    if not data:
+                        return
+                    self._member = member = _Gzip() if kind == "gzip" else _Zstd()
+                yield from member.unpack(data)
+                data = member.unused_data
         except (zlib.error, zstd.ZstdError) as error:
             raise ArchiveError(f"the {kind} data are corrupt ({error}); what stands before was read") from error
-
-    def _member_data(self, data: bytes, kind: str) -> bytes:
-        """What the member takes that is open, or the next one."""
-        if self._member and self._member.eof:
-            data = data.lstrip(b"\0") if kind == "gzip" else data  # tapes are padded so
-            self._member = None if data else self._member
-        if self._member is None:
-            self._member = _Gzip() if kind == "gzip" else _Zstd()
-        return data
 
 
 def is_packed(beginning: bytes) -> bool:

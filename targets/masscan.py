@@ -41,27 +41,10 @@ class ElementSplitter:
             if at == escaped and token != b"\n":
                 continue
             if token == b"\\":
-                if self._in_string:
-                    escaped = at + 1
-            elif token == b"\n":
-                self._in_string = False  # no string spans lines: one that is not closed takes no more than its own
-                if self._depth == 0 or len(self._held) + at - start > self._max:
-                    yield from self._cut(data[start:at])
-                    start, self._begun = at + 1, self._line + 1
-                self._line += 1
-            elif token == b'"':
-                self._in_string = not self._in_string
-            elif not self._in_string:
-                if token == b"{":
-                    if self._depth == 0:
-                        yield from self._cut(data[start:at])
-                        start, self._begun = at, self._line
-                    self._depth += 1
-                elif self._depth:
-                    self._depth -= 1
-                    if self._depth == 0:
-                        yield from self._cut(data[start : at + 1])
-                        start, self._begun = at + 1, self._line
+                escaped = at + 1 if self._in_string else escaped
+            elif ends := self._ends_by(token, len(self._held) + at - start):
+                yield from self._cut(data[start : at + ends[0]])
+                start, self._begun = at + ends[1], self._line
         self._is_escaped = escaped == len(data)
         self._hold(data[start:])
 
@@ -69,12 +52,31 @@ class ElementSplitter:
         """What was begun and is not complete."""
         yield from self._cut(b"")
 
+    def _ends_by(self, token: bytes, length: int) -> tuple[int, int] | None:
+        """Where, from the token on, ends what was begun, of so many bytes; and where begins what follows."""
+        match token:
+            case b"\n":
+                self._line += 1
+                self._in_string = False  # no string spans lines: one that is not closed takes no more than its own
+                if self._depth == 0 or length > self._max:
+                    self._depth = 0
+                    return 0, 1
+            case b'"':
+                self._in_string = not self._in_string
+            case b"{" if not self._in_string:
+                self._depth += 1
+                return (0, 0) if self._depth == 1 else None
+            case b"}" if not self._in_string and self._depth:
+                self._depth -= 1
+                return (1, 1) if self._depth == 0 else None
+        return None
+
     def _hold(self, data: bytes) -> None:
         self._held = (self._held + data[: self._max + 1])[: self._max + 1]
 
     def _cut(self, data: bytes) -> Iterator[Element]:
         self._hold(data)
-        element, self._held, self._depth = self._held.translate(_WHITE).strip(_FRAME), b"", 0
+        element, self._held = self._held.translate(_WHITE).strip(_FRAME), b""
         if element:
             yield self._begun, element
 

@@ -1,7 +1,6 @@
 """Archives → what they hold."""
 
 import bz2
-import gzip
 import io
 import lzma
 import tarfile
@@ -118,7 +117,7 @@ def other_archives() -> list[tuple[bytes, str]]:
         (bz2.compress(TEXT), r"\(bzip2\)"),
         (zipped.getvalue(), r"\(zip\)"),
         (tarred.getvalue(), r"\(tar\)"),
-        (gzip.compress(tarred.getvalue()), r"\(tar within gzip\)"),
+        (gzip_packed(tarred.getvalue()), r"\(tar within gzip\)"),
         (gzip_packed(zstd_packed(TEXT)), r"\(zstd within gzip\)"),
         (zstd_packed(bz2.compress(TEXT)), r"\(bzip2 within zstd\)"),
         ("mx.example.org".encode("utf-16"), "it is UTF-16"),
@@ -126,7 +125,10 @@ def other_archives() -> list[tuple[bytes, str]]:
     ]
 
 
-@pytest.mark.parametrize(("content", "why"), other_archives())
+ARCHIVES = other_archives()
+
+
+@pytest.mark.parametrize(("content", "why"), ARCHIVES, ids=[why for _, why in ARCHIVES])
 def test_what_is_not_unpacked(content: bytes, why: str) -> None:
     """Other archives, archives in archives, and UTF-16 are told for what they are."""
     with pytest.raises(ArchiveError, match=why):

@@ -1,7 +1,7 @@
 """Command line, files and pipes → one stream, with the fate of every line counted."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -15,11 +15,14 @@ from targets.exclude import Exclusions
 from targets.expand import Expander, Item
 from targets.lines import InputError
 from targets.resolver import NoNameServersError, Resolution, Resolver
+from targets.rules import Format, Rules
 from targets.seen import Seen
 from targets.services import services_named
 from targets.source import BATCH, Counts, Source
 from targets.target import Endpoint, Reason, Rejection
 from tests.peers.nameserver import Trouble, Zone, name_server
+from tests.targets.forms import SAMPLES
+from tests.targets.packed import gzip_packed, zstd_packed
 
 ZONE: Zone = {f"mx{number}.example.org": {"A": ["1.1.1.1"]} for number in range(50)} | {
     "silent.example.org": {"A": Trouble.SILENCE, "AAAA": Trouble.SILENCE}
@@ -33,8 +36,10 @@ def source_of(
     stdin: int = 0,
     max_resolving: int = 256,
     services: str = "smtp",
+    rules: Rules | None = None,
+    seed: int = 0,
 ) -> Source:
-    expander = Expander(Exclusions(), Seen(), resolver or Resolver(resolv_conf="/nonexistent"))
+    expander = Expander(Exclusions(), Seen(), resolver or Resolver(resolv_conf="/nonexistent"), seed=seed)
     return Source(
         services_named(services),
         expander,
@@ -42,6 +47,7 @@ def source_of(
         inputs=list(map(str, inputs)),
         stdin=stdin,
         max_resolving=max_resolving,
+        rules=rules,
     )
 
 
@@ -201,6 +207,71 @@ async def test_localhost_is_blocked_after_it_is_resolved() -> None:
     assert [first.address, second.address] == ["127.0.0.1", "::1"]
 
 
+async def test_inputs_of_several_forms(tmp_path: Path) -> None:
+    """Each input has the form that it has, and all of them together are one stream."""
+    packed, xml, csv = tmp_path / "list", tmp_path / "scan", tmp_path / "domains"
+    packed.write_bytes(zstd_packed(b"#masscan\nopen tcp 25 1.1.1.1 1\nclosed tcp 25 1.1.1.2 1\n# end\n"))
+    port = "<port protocol='tcp' portid='25'><state state='open'/></port>"
+    xml.write_text(f"<nmaprun><host><address addr='1.1.1.1' addrtype='ipv4'/>{port}</host></nmaprun>")
+    csv.write_text("domain,x\nexample.org,\n")
+    source = source_of(packed, xml, csv, targets=["mx:example.net"])
+    items = await all_of(source)
+    assert ids(items) == ["smtp://1.1.1.1:25"]
+    assert sorted(item.reason for item in items if isinstance(item, Rejection)) == ["duplicate", "invalid", "invalid"]
+    assert source.counts == Counts(blank=4, expanded=1, rejected=3)
+
+
+async def test_the_form_that_is_named(tmp_path: Path) -> None:
+    """The form is that of inputs; a target of the command line is always text."""
+    path = tmp_path / "list"
+    path.write_text("1,1.1.1.2\n1.1.1.3\n")
+    source = source_of(path, targets=["1.1.1.1"], rules=Rules(Format.TRANCO))
+    assert ids(await all_of(source)) == ["smtp://1.1.1.1:25", "smtp://1.1.1.2:25"]
+    assert source.counts == Counts(blank=0, expanded=2, rejected=1)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"1.1.1.1,a\n", r"list: the first line is no CSV header"),
+        (gzip_packed(b"host,x\n1.1.1.1,\n")[:-1], r"list: the gzip data are cut off"),
+    ],
+)
+async def test_an_input_that_is_not_of_its_form(tmp_path: Path, content: bytes, why: str) -> None:
+    """What was read before is handed over, then the stream ends in the error."""
+    path = tmp_path / "list"
+    path.write_bytes(content)
+    stream_of = source_of(path, targets=["1.1.1.2"], rules=Rules(Format.CSV))
+    items = list[Item]()
+    with pytest.raises(InputError, match=why):  # noqa: PT012
+        async with stream_of.open() as stream:
+            async for item in stream:
+                items.append(item)
+    assert ids(items) == ["smtp://1.1.1.2:25", "smtp://1.1.1.1:25"][: 1 + content.startswith(b"\x1f")]
+
+
+async def test_where_a_document_breaks_off(tmp_path: Path) -> None:
+    """The error names the line, and the ports before it are scanned."""
+    path = tmp_path / "scan.xml"
+    content = (SAMPLES / "masscan.xml").read_bytes()
+    path.write_bytes(content.replace(b"192.0.2.", b"1.1.1.")[: content.index(b"<runstats>")])
+    items = list[Item]()
+    with pytest.raises(InputError, match=r"scan\.xml:10: not well-formed XML"):  # noqa: PT012
+        async with source_of(path).open() as stream:
+            async for item in stream:
+                items.append(item)
+    assert len(ids(items)) == 5
+
+
+async def test_the_seed_decides_the_stream(tmp_path: Path) -> None:
+    """The same seed, the same stream; and it ends with each address of the network."""
+    path = tmp_path / "networks"
+    path.write_text("1.1.1.0/25\n1.1.1.0/24\n")
+    streams = [ids(await all_of(source_of(path, seed=seed))) for seed in (1, 1, 2)]
+    assert streams[0] == streams[1] != streams[2]
+    assert set(streams[0]) == set(streams[2]) == {f"smtp://1.1.1.{host}:25" for host in range(256)}
+
+
 ANY_INPUT = st.lists(
     st.one_of(
         st.binary(max_size=40),
@@ -231,6 +302,46 @@ async def test_every_line_is_counted_once(tmp_path: Path, lines: list[bytes], is
     items = await all_of(source)
     content = path.read_bytes()
     assert source.counts.lines == content.count(b"\n") + (not content.endswith(b"\n"))
+    expanded = {item.origin.line for item in items if isinstance(item, Endpoint)}
+    rejected = {item.origin.line for item in items if isinstance(item, Rejection)} - expanded
+    assert (len(expanded), len(rejected)) == (source.counts.expanded, source.counts.rejected)
+
+
+LINES = {
+    Format.TEXT: [b"1.1.1.1", b"1.1.1.0/28", b"a b", b"mx:example.org", b"# x", b""],
+    Format.CSV: [b"1.1.1.1,25", b"localhost,", b",", b"# x", b'"', b"1.1.1.1,0"],
+    Format.JSONL: [
+        b'{"address": "1.1.1.1"}',
+        b'{"domain": "example.org"}',
+        b"{}",
+        b"",
+        b"[]",
+        b'{"host": "localhost"}',
+    ],
+    Format.TRANCO: [b"1,1.1.1.1", b"2,localhost", b"rank,domain", b"x", b"3,"],
+    Format.ZMAP: [b"1.1.1.1", b"1.1.1.2", b"", b"x", b"10.0.0.1"],
+    Format.MASSCAN: [b"open tcp 25 1.1.1.1 1", b"closed tcp 25 1.1.1.1 1", b"open tcp 25 x 1", b"#masscan", b"open"],
+    Format.NMAP: [b"Host: 1.1.1.1 ()\tPorts: 25/open/tcp////", b"Host: 1.1.1.1 ()\tStatus: Up", b"# Nmap", b"x"],
+    Format.ZGRAB2: [b"1.1.1.1,localhost", b",localhost", b"1.1.1.0/28,,t", b",,", b"1,2,3,4,5"],
+}
+OF_ONE_FORM = st.sampled_from(list(Format)).flatmap(
+    lambda form: st.tuples(st.just(form), st.lists(st.sampled_from(LINES[form]), max_size=9))
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(OF_ONE_FORM, st.sampled_from([gzip_packed, zstd_packed, bytes]), st.booleans())
+async def test_every_line_of_every_form_is_counted_once(
+    tmp_path: Path, content: tuple[Format, list[bytes]], pack: Callable[[bytes], bytes], is_named: bool
+) -> None:
+    """Lines are blank, expanded or rejected in every form, recognised or named, however it is packed."""
+    form, lines = content
+    head = [b"host,port"] if form is Format.CSV else []
+    path = tmp_path / "any"
+    path.write_bytes(pack(b"".join(line + b"\n" for line in head + lines)))
+    source = source_of(path, resolver=FoundNothing(), rules=Rules(form if is_named else None))
+    items = await all_of(source)
+    assert source.counts.lines == len(head + lines)
     expanded = {item.origin.line for item in items if isinstance(item, Endpoint)}
     rejected = {item.origin.line for item in items if isinstance(item, Rejection)} - expanded
     assert (len(expanded), len(rejected)) == (source.counts.expanded, source.counts.rejected)
