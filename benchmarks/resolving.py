@@ -7,10 +7,8 @@ prints one JSON object.
 import json
 import os
 import resource
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address
@@ -21,7 +19,7 @@ import trio
 from dns.rdatatype import RdataType
 
 from benchmarks.figure import Figure
-from benchmarks.fleet import free_ports, running
+from benchmarks.nsd import ZONE, nsd
 from targets.answer import DnsStatus
 from targets.resolver import Resolver
 from targets.resolving.limits import DnsLimits
@@ -31,25 +29,6 @@ AT_ONCE = 128  # names; so many datagrams fit into the server's buffer
 KINDS = (RdataType.A, RdataType.AAAA, RdataType.MX)
 QUERY_AIM_US = 150.0
 MICRO = 1_000_000
-
-_NSD = """\
-server:
-  ip-address: 127.0.0.1@{port}
-  username: ""
-  chroot: ""
-  zonesdir: "{directory}"
-  database: ""
-  pidfile: ""
-  zonelistfile: "{directory}/zone.list"
-  xfrdfile: ""
-  logfile: "{directory}/log"
-  server-count: 1
-remote-control:
-  control-enable: no
-zone:
-  name: "bench.test"
-  zonefile: "zone"
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,26 +42,18 @@ class Work:
 
 def resolving(yardstick: Figure, repetitions: int) -> list[Figure]:
     """µs of CPU for one question, and for both of a name; and the same in units of the yardstick."""
-    nsd = shutil.which("nsd", path=os.environ["PATH"] + ":/usr/sbin")
-    if nsd is None:
-        print("nsd is not installed: no figures of the DNS", file=sys.stderr)
-        return []
-    with tempfile.TemporaryDirectory(prefix="tlsweep-bench-dns-") as name:
-        directory, (port,) = Path(name), free_ports(1)
-        _write_zone(directory)
-        (directory / "nsd.conf").write_text(_NSD.format(port=port, directory=directory))
-        with running([nsd, "-d", "-c", str(directory / "nsd.conf")], port):
-            query = _figure("dns query", Work(port), repetitions, QUERY_AIM_US)
-            both = _figure("a name: A and AAAA", Work(port, both=True), repetitions, None)
+    with nsd(_zone()) as port:
+        if port is None:
+            return []
+        query = _figure("dns query", Work(port), repetitions, QUERY_AIM_US)
+        both = _figure("a name: A and AAAA", Work(port, both=True), repetitions, None)
     return [query, both, query.over(yardstick, "dns query / s_time"), both.over(yardstick, "A and AAAA / s_time")]
 
 
-def _write_zone(directory: Path) -> None:
-    with (directory / "zone").open("w") as zone:
-        zone.write("$ORIGIN bench.test.\n$TTL 300\n@ SOA ns root 1 3600 600 86400 300\n@ NS ns\nns A 127.0.0.1\n")
-        for number in range(NAMES):
-            zone.write(f"n{number} A 192.0.2.{number % 256}\nn{number} AAAA 2001:db8::{number:x}\n")
-            zone.write(f"n{number} MX 10 mx1.n{number}\nn{number} MX 20 mx2.n{number}\n")
+def _zone() -> Iterator[str]:
+    for number in range(NAMES):
+        yield f"n{number} A 192.0.2.{number % 256}\nn{number} AAAA 2001:db8::{number:x}\n"
+        yield f"n{number} MX 10 mx1.n{number}\nn{number} MX 20 mx2.n{number}\n"
 
 
 def _figure(name: str, work: Work, repetitions: int, aim: float | None) -> Figure:
@@ -102,7 +73,7 @@ def _run(work: Work) -> dict[str, Any]:
 async def _ask(resolver: Resolver, names: Iterator[int], failed: list[int], *, both: bool) -> None:
     """Take names until there are none."""
     for number in names:
-        name = f"n{number}.bench.test"
+        name = f"n{number}.{ZONE}"
         if both:
             good = len((await resolver.resolve(name)).addresses) == 2
         else:

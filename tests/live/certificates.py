@@ -4,6 +4,7 @@ Made anew for each run, in the run's own directory, with fixed dates and serial 
 written down.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -67,7 +68,7 @@ LEAVES = (MAIL, MAIL_RSA, WEB, WEB_RSA, FIRST, SECOND, SELF_SIGNED, EXPIRED)
 class Certificates:
     """All leaves as files in one directory, and what is true of each."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, leaves: Iterable[Leaf] = LEAVES) -> None:
         self.directory = directory
         directory.mkdir()
         root_key = ec.generate_private_key(ec.SECP256R1())
@@ -81,7 +82,7 @@ class Certificates:
         signers = {Issuer.ROOT: root_key, Issuer.INTERMEDIATE: middle_key}
         above = {Issuer.SELF: [], Issuer.ROOT: [], Issuer.INTERMEDIATE: [middle]}
         self.chains: dict[Leaf, list[x509.Certificate]] = {}
-        for leaf in LEAVES:
+        for leaf in leaves:
             key = _private_key(leaf)
             self.chains[leaf] = [_certificate(leaf, key, signers.get(leaf.issuer, key)), *above[leaf.issuer]]
             pem = b"".join(certificate.public_bytes(Encoding.PEM) for certificate in self.chains[leaf])

@@ -18,12 +18,12 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.live.certificates import Certificates, Leaf
+from tests.live.certificates import LEAVES, Certificates, Leaf
 
 START_WITHIN_S = 60.0  # all together; RabbitMQ alone takes ten on a machine that has nothing else to do
 STOP_WITHIN_S = 5.0
@@ -224,10 +224,10 @@ class Running:
 class Fleet:
     """Servers that run, all below one directory. `with` it: what was started is stopped, whatever happens."""
 
-    def __init__(self, servers: Sequence[Server], directory: Path) -> None:
+    def __init__(self, servers: Sequence[Server], directory: Path, leaves: Iterable[Leaf] = LEAVES) -> None:
         self.servers = servers
         self.directory = directory
-        self.certificates = Certificates(directory / "certificates")
+        self.certificates = Certificates(directory / "certificates", leaves)
         self.running: list[Running] = []
         self.meanwhile = contextlib.ExitStack()
 

@@ -1,0 +1,124 @@
+"""A survey: 100,000 mail domains whose mail goes to 2,000 hosts, by the command as a user has it, and a name server.
+
+Most domains share few hosts, as in the world: the hosts of a domain are drawn by Pareto's law. Each domain has two. The
+names and their addresses are served by NSD where it is installed, and the hosts are one SMTP server on as many loopback
+addresses.
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+from benchmarks.figure import Figure
+from benchmarks.fleet import Fleet
+from benchmarks.nsd import ZONE, nsd
+
+DOMAINS, HOSTS = 100_000, 2_000
+FIRST_ADDRESS = IPv4Address("127.54.0.1")
+SEED = 20261128
+TLSWEEP = Path(sys.executable).with_name("tlsweep")
+OPTIONS = (
+    *("--allow", "127.0.0.0/8", "--rate", "0", "--per-address", "0", "--per-address-rate", "0", "--retries", "0"),
+    *("--dns-queries", "128", "--dns-rate", "0", "--no-progress"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What one scan took."""
+
+    exit_status: int
+    wall_s: float
+    cpu_s: float
+    peak_bytes: int
+
+
+def survey(fleet: Fleet, directory: Path) -> list[Figure]:
+    """Wall, CPU, memory, queries and connections of one survey; a domain that is not told of rightly has failed."""
+    hosts_of = drawn()
+    names, output = directory / "domains.txt", directory / "survey.jsonl"
+    names.write_text("".join(f"mx:{domain}.{ZONE}:{fleet.smtp}\n" for domain in hosts_of))
+    with nsd(zone(hosts_of)) as port:
+        if port is None:
+            return []
+        spent = timed(
+            [TLSWEEP, "scan", "--input", names, "--output", output, "--resolver", f"127.0.0.1:{port}", *OPTIONS]
+        )
+    with output.open("rb") as lines:
+        seen = Seen(hosts_of, fleet.smtp, map(json.loads, lines))
+    values: dict[str, tuple[float, str]] = {
+        "wall": (spent.wall_s, "s"),
+        "CPU for a domain": (spent.cpu_s / DOMAINS * 1_000_000, "µs CPU"),
+        "peak of memory": (spent.peak_bytes / 1_000_000, "MB"),
+        "queries": (seen.queries, "times"),
+        "connections": (seen.connections, "times"),
+    }
+    title = f"survey of {DOMAINS:,} domains on {HOSTS:,} MX hosts"
+    figures = [Figure(f"{title}, {what}", unit, (value,)) for what, (value, unit) in values.items()]
+    interviews = Figure(f"{title}, interviews", "times", (float(seen.interviews),), HOSTS, seen.wrong, DOMAINS)
+    return [*figures, interviews]
+
+
+def drawn() -> dict[str, tuple[str, str]]:
+    """The two MX hosts of each domain; every host has at least one domain."""
+    chance = random.Random(SEED)
+    hosts: dict[str, tuple[str, str]] = {}
+    for number in range(DOMAINS):
+        first = number if number < HOSTS else min(int(chance.paretovariate(0.5)) - 1, HOSTS - 1)
+        second = (first + 1) % HOSTS
+        hosts[f"d{number}"] = f"mx{first}", f"mx{second}"
+    return hosts
+
+
+def zone(hosts_of: Mapping[str, tuple[str, str]]) -> Iterator[str]:
+    """What is below the apex."""
+    for number in range(HOSTS):
+        yield f"mx{number} A {FIRST_ADDRESS + number}\n"
+    for domain, hosts in hosts_of.items():
+        yield "".join(f"{domain} MX {preference} {host}\n" for preference, host in zip((10, 20), hosts, strict=True))
+
+
+def timed(command: Sequence[str | Path]) -> Spent:
+    """Run it on the first core, and ask the operating system what it took."""
+    pin = {min(os.sched_getaffinity(0))}
+    started = time.monotonic()
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    os.sched_setaffinity(process.pid, pin)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    wall_s = time.monotonic() - started
+    return Spent(process.returncode, wall_s, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
+
+
+class Seen:
+    """What the records tell: how many interviews there were, and how many domains are not as they should be."""
+
+    def __init__(self, hosts_of: Mapping[str, tuple[str, str]], port: int, records: Iterator[dict[str, Any]]) -> None:
+        self.interviews = 0
+        self.queries = self.connections = 0
+        addresses = {f"mx{number}": str(FIRST_ADDRESS + number) for number in range(HOSTS)}
+        ids: set[str] = set()
+        good: set[str] = set()
+        for record in records:
+            match record["type"]:
+                case "endpoint":
+                    self.interviews += 1
+                    ids.add(record["id"])
+                case "domain":
+                    name = record["domain"].removesuffix(f".{ZONE}")
+                    expected = [f"smtp://{host}.{ZONE}:{port}@{addresses[host]}" for host in hosts_of[name]]
+                    named = [each for mx in record["mx"] for each in mx["endpoints"]]
+                    if record["status"] == "all_tls" and named == expected and name not in good:
+                        good.add(name)
+                case "run" if record["event"] == "end":
+                    self.connections = record["connections"]
+                    self.queries = record["dns"]["queries"]
+        self.wrong = len(hosts_of) - len(good) + abs(self.interviews - len(ids))
