@@ -26,6 +26,9 @@ HELLO_RETRY_REQUEST = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167ab
 SENTINELS = {bytes.fromhex("444f574e47524401"): "tls13_hint", bytes.fromhex("444f574e47524400"): "tls12_hint"}
 
 
+MAX_EXTENSIONS = 64  # of a ServerHello, which may answer those of ours (RFC 8446 §4.2): twenty at the most
+
+
 def _codes(text: str) -> tuple[int, ...]:
     return tuple(int(code, 16) for code in text.split())
 
@@ -352,6 +355,8 @@ def read_extensions(data: bytes) -> dict[int, bytes]:
         if position + 4 + length > end:
             raise MalformedHelloError("an extension that ends in its middle")
         kind = int.from_bytes(data[position : position + 2], "big")
+        if len(found) == MAX_EXTENSIONS:
+            raise MalformedHelloError("more extensions than anybody has asked for")
         if kind in found:  # RFC 8446 §4.2
             raise MalformedHelloError("an extension twice")
         found[kind] = data[position + 4 : position + 4 + length]
