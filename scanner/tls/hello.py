@@ -10,7 +10,7 @@ which leaves out what it may have stumbled over.
 """
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
 
@@ -27,6 +27,7 @@ SENTINELS = {bytes.fromhex("444f574e47524401"): "tls13_hint", bytes.fromhex("444
 
 
 MAX_EXTENSIONS = 64  # of a ServerHello, which may answer those of ours (RFC 8446 §4.2): twenty at the most
+MAX_KEPT_EXTENSION_BYTES = 258  # one name of ALPN; of all others it is enough to know that they are there
 
 
 def _codes(text: str) -> tuple[int, ...]:
@@ -337,6 +338,11 @@ def _chosen_version(legacy_minor: int, chosen: bytes | None, offered: Version) -
     if offered is not Version.TLS1_3 or len(chosen) != 2 or version < TLS1_3:
         raise MalformedHelloError("supported_versions that were not asked for")
     return version
+
+
+def shortened(hello: ServerHello) -> ServerHello:
+    """The same to keep beside hundreds of others: of each extension no more than a name of ALPN takes."""
+    return replace(hello, extensions={kind: body[:MAX_KEPT_EXTENSION_BYTES] for kind, body in hello.extensions.items()})
 
 
 def read_extensions(data: bytes) -> dict[int, bytes]:

@@ -11,13 +11,13 @@ from scanner.dialogue import Script, Stop
 from scanner.tls.exchange import HelloAnswer, TlsExchange
 from scanner.tls.hello import (
     TLS1_3,
-    ServerHello,
     Shape,
     alpn_extension,
     code_list,
     groups_of,
     padded,
     server_name_extension,
+    shortened,
     signatures_of,
     suites_of,
     x25519_key,
@@ -27,9 +27,7 @@ from scanner.tls.wire import ContentType, Extension, HandshakeType, extension, r
 
 MAX_FLIGHT_BYTES = 262_144
 MAX_MESSAGES = 16  # behind the ServerHello; five are usual
-# A list asks hundreds of times, and what each came to is kept until the last: of a message, and of an extension's body.
-MAX_KEPT_BYTES = 4_096
-MAX_KEPT_EXTENSION_BYTES = 258  # one name of ALPN; of all others it is enough to know that they are there
+MAX_KEPT_BYTES = 4_096  # of a message: a list asks hundreds of times, and keeps what each came to until the last
 _KEY_BYTES = {0x001D: 32}  # X25519, of which any bytes are a key (RFC 7748 §5)
 
 
@@ -110,7 +108,7 @@ class OfferExchange(TlsExchange):
     def script(self) -> Script[HelloAnswer]:
         """The first flight, as far as it is wanted."""
         answer = yield from super().script()
-        self._answer = replace(answer, server_hello=_kept(self.server_hello), scts=b"")
+        self._answer = replace(answer, server_hello=self.server_hello and shortened(self.server_hello), scts=b"")
         while self._wants_more:
             message = yield from self.read_message()
             if isinstance(message, HelloAnswer) or self._is_last(*message):  # an alert, or the end
@@ -134,9 +132,3 @@ class OfferExchange(TlsExchange):
         if kind == self._read_on:
             self._behind = ((kind, body[:MAX_KEPT_BYTES]),)
         return kind in (self._read_on, HandshakeType.SERVER_HELLO_DONE)
-
-
-def _kept(hello: ServerHello | None) -> ServerHello | None:
-    if hello is None:
-        return None
-    return replace(hello, extensions={kind: body[:MAX_KEPT_EXTENSION_BYTES] for kind, body in hello.extensions.items()})

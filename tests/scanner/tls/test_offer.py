@@ -4,8 +4,9 @@ import pytest
 
 from scanner.dialogue import End
 from scanner.tls.exchange import Evidence, HelloAnswer
+from scanner.tls.hello import MAX_KEPT_EXTENSION_BYTES
 from scanner.tls.names import Version
-from scanner.tls.offer import MAX_KEPT_BYTES, MAX_KEPT_EXTENSION_BYTES, MAX_MESSAGES, Offer, OfferExchange
+from scanner.tls.offer import MAX_KEPT_BYTES, MAX_MESSAGES, Offer, OfferExchange
 from scanner.tls.wire import HandshakeType
 from tests.scanner.play import play
 from tests.scanner.tls.wire import extension, in_records, message, server_hello
