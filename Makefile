@@ -25,7 +25,7 @@ demo: setup  ## Start a fleet of real TLS and STARTTLS servers on loopback and s
 test: setup  ## Run every test that needs nothing but Python (under two minutes)
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
-fuzz: setup $(FUZZER)  ## Fuzz every dialogue and parser for TIME=300 seconds; what breaks becomes a test
+fuzz: setup $(FUZZER)  ## Fuzz dialogues, parsers and requested questions for TIME=300 seconds; what breaks becomes a test
 	$(BIN)/python -m tests.fuzz --time $(TIME)
 $(FUZZER): $(STAMP) tests/fuzz/requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/fuzz/requirements.lock

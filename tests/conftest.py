@@ -50,6 +50,17 @@ def validate(record: dict[str, Any]) -> None:
         raise InvalidRecordError(f"{_why(record)}\n{json.dumps(record)}")
 
 
+def validate_part(name: str, part: dict[str, Any]) -> None:
+    """Raise InvalidRecordError unless this is what the schema calls by that name."""
+    if error := best_match(_validator_of_part(name).iter_errors(part)):
+        raise InvalidRecordError(f"{name}: {error.json_path}: {error.message}")
+
+
+@functools.cache
+def _validator_of_part(name: str) -> Draft202012Validator:
+    return Draft202012Validator(_without_references(SCHEMA["$defs"][name]), format_checker=_FORMATS)
+
+
 def _validator_of(record: dict[str, Any]) -> Draft202012Validator:
     """That of its own kind; of all, where it is of none."""
     kind = "_".join(str(word) for word in (record.get("type"), record.get("event")) if word is not None)

@@ -129,6 +129,7 @@ class _Suites:
         if self.usual.extra:  # which names a user
             self.candidates += tuple(filter(wants_user, suites_there_are(version)))
         self.control: Wish | None = None
+        self.of_others: list[int] = []  # suites that brought another version
         self.told: dict[tuple[int, ...], HelloAnswer] = {}  # what was offered to see whether it is answered at all
 
     def script(self) -> Script[None]:
@@ -148,6 +149,7 @@ class _Suites:
                 pool.remove(chosen)
         if not self.listing.found or self.sure in pool:  # it had one, and refuses it now
             raise UnclearError
+        yield from self._confirm_others()
         yield from order_of(self.listing, _backwards(self.listing.found[: self.lengths[0]]), self._choose)
 
     def _offer(self, suites: Sequence[int]) -> Offer:
@@ -174,8 +176,10 @@ class _Suites:
                 heads[chosen] = rest
 
     def _choose(self, suites: Sequence[int]) -> Script[int | None]:
-        """Which of these it chooses; None if none. One that brings another version is none of this one's."""
-        left = list(suites)
+        """Which of these it chooses; None if none. One that brings another version is none of this one's, for good:
+        else a server could bring one after the other, again and again.
+        """
+        left = [suite for suite in suites if suite not in self.of_others]
         while left:
             hello = self.told.pop(tuple(left), None) or (yield from answered(partial(self._offer, left), self.control))
             if hello is None:
@@ -189,7 +193,15 @@ class _Suites:
                 self.listing.flags.add("violation")
                 raise UnclearError
             left.remove(hello.cipher)
+            self.of_others.append(hello.cipher)
         return None
+
+    def _confirm_others(self) -> Script[None]:
+        """They may have come from another server behind the same address: together they have to bring it once more."""
+        if others := self.of_others[: self.lengths[0]]:
+            hello = yield from answered(partial(self._offer, others), self.control)
+            if hello and hello.version == self.version.code:
+                raise UnclearError
 
     def _does_not_look(self, suite: int | None) -> None:
         """It chose what was not offered. What it had chosen from an offer, before the probe, it has all the same."""

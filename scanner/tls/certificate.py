@@ -28,6 +28,10 @@ CACHE_ENTRY_BYTES = 2_048
 MAX_NAMES = 1_000
 MAX_SERIAL_BYTES = 512  # RFC 5280 §4.1.2.2 allows 20
 
+# OPENSSL_RSA_MAX_MODULUS_BITS, _SMALL_MODULUS_BITS and _MAX_PUBEXP_BITS; OPENSSL_DSA_MAX_MODULUS_BITS.
+MAX_RSA_BITS, MAX_BITS_WITH_LONG_EXPONENT, MAX_EXPONENT_BITS = 16_384, 3_072, 64
+MAX_DSA_BITS = 10_000
+
 STATUS_REQUEST = 5  # the TLS extension that RFC 7633 §4.2.1 makes a duty: "must staple"
 
 # Object identifiers in DER: RFC 7633 §6, RFC 6962 §3.3.
@@ -219,11 +223,26 @@ class _Facts:
     def _self_signed(self) -> bool:
         if self.parsed.issuer != self.parsed.subject or self._is_dh():
             return False
+        if _is_beyond_openssl(self.parsed.public_key()):
+            raise UnsupportedAlgorithm("a key too large to verify a signature by")
         try:
             self.parsed.verify_directly_issued_by(self.parsed)
         except InvalidSignature:
             return False
         return True
+
+
+def _is_beyond_openssl(key: object) -> bool:
+    """Would it refuse every signature by this key, for its size alone?"""
+    match key:
+        case rsa.RSAPublicKey(key_size=bits):
+            return bits > MAX_RSA_BITS or (
+                bits > MAX_BITS_WITH_LONG_EXPONENT and key.public_numbers().e.bit_length() > MAX_EXPONENT_BITS
+            )
+        case dsa.DSAPublicKey(key_size=bits):
+            return bits > MAX_DSA_BITS
+        case _:
+            return False
 
 
 def _shown(text: str) -> str:

@@ -11,7 +11,7 @@ _SEQUENCE, _OID, _OCTET_STRING, _EXTENSIONS = 0x30, 0x06, 0x04, 0xA3
 def extension_in(certificate: bytes, oid: bytes) -> bytes | None:
     """What is in the extension with this OID (its content octets), None where there is none. ValueError for no DER."""
     ((_, whole),) = _elements(certificate)
-    tbs = next(_elements(whole))[1]
+    (_, tbs), *_ = _elements(whole)
     for tag, listed in _elements(tbs):
         if tag == _EXTENSIONS:
             ((_, extensions),) = _elements(listed)

@@ -90,8 +90,8 @@ class HelloAnswer:
     kinds: tuple[int, ...] = ()  # of ciphers: those that an SSLv2 server has of ours
     certificate: bytes = b""  # DER, of an SSLv2 server
     scts: bytes = b""  # a list of them (RFC 6962 §3.3), as it stands in the ServerHello
-    server_hello: ServerHello | None = None  # the whole of it, where an Offer asked for it (`offer.py`)
-    behind: tuple[tuple[int, bytes], ...] = ()  # messages behind it: (type, body)
+    server_hello: ServerHello | None = None  # where an Offer asked (`offer.py`)
+    behind: tuple[tuple[int, bytes], ...] = ()  # (type, body) of the message that an Offer waits for
 
     @property
     def speaks_tls(self) -> bool:

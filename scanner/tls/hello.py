@@ -10,7 +10,7 @@ which leaves out what it may have stumbled over.
 """
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
 
@@ -25,6 +25,10 @@ TLS1_3 = 0x0304
 HELLO_RETRY_REQUEST = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 # RFC 8446 §4.1.3: the end of the random when a server could have done TLS 1.3 (01), or TLS 1.2 (00).
 SENTINELS = {bytes.fromhex("444f574e47524401"): "tls13_hint", bytes.fromhex("444f574e47524400"): "tls12_hint"}
+
+
+MAX_EXTENSIONS = 64  # of a ServerHello, which may answer those of ours (RFC 8446 §4.2): twenty at the most
+MAX_KEPT_EXTENSION_BYTES = 258  # one name of ALPN; of all others it is enough to know that they are there
 
 
 def _codes(text: str) -> tuple[int, ...]:
@@ -390,6 +394,11 @@ def _chosen_version(legacy_minor: int, chosen: bytes | None, offered: Version) -
     return version
 
 
+def shortened(hello: ServerHello) -> ServerHello:
+    """The same to keep beside hundreds of others: of each extension no more than a name of ALPN takes."""
+    return replace(hello, extensions={kind: body[:MAX_KEPT_EXTENSION_BYTES] for kind, body in hello.extensions.items()})
+
+
 def read_extensions(data: bytes) -> dict[int, bytes]:
     """The extensions of a ServerHello by their number, in their order; none where there is no list, which is optional
     before TLS 1.3. Raises MalformedHelloError.
@@ -406,6 +415,8 @@ def read_extensions(data: bytes) -> dict[int, bytes]:
         if position + 4 + length > end:
             raise MalformedHelloError("an extension that ends in its middle")
         kind = int.from_bytes(data[position : position + 2], "big")
+        if len(found) == MAX_EXTENSIONS:
+            raise MalformedHelloError("more extensions than anybody has asked for")
         if kind in found:  # RFC 8446 §4.2
             raise MalformedHelloError("an extension twice")
         found[kind] = data[position + 4 : position + 4 + length]

@@ -18,6 +18,7 @@ from scanner.tls.hello import (
     code_list,
     read_extensions,
     server_name_extension,
+    shortened,
     x25519_key,
 )
 from scanner.tls.names import Version
@@ -155,7 +156,7 @@ class JarmExchange(TlsExchange):
         if kind != HandshakeType.SERVER_HELLO:
             return super()._judge(kind, body)
         try:
-            hello = _read(body)
+            hello = shortened(_read(body))
         except MalformedHelloError as error:
             raise Violation(str(error)) from error
         return HelloAnswer(Evidence.SERVER_HELLO, version=hello.version, cipher=hello.cipher, server_hello=hello)

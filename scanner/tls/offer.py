@@ -17,6 +17,7 @@ from scanner.tls.hello import (
     groups_of,
     padded,
     server_name_extension,
+    shortened,
     signatures_of,
     suites_of,
     x25519_key,
@@ -25,7 +26,8 @@ from scanner.tls.names import Version
 from scanner.tls.wire import ContentType, Extension, HandshakeType, extension, record, u8, u16, vector
 
 MAX_FLIGHT_BYTES = 262_144
-MAX_KEPT_MESSAGES = 16
+MAX_MESSAGES = 16  # behind the ServerHello; five are usual
+MAX_KEPT_BYTES = 4_096  # of a message: a list asks hundreds of times, and keeps what each came to until the last
 _KEY_BYTES = {0x001D: 32}  # X25519, of which any bytes are a key (RFC 7748 §5)
 
 
@@ -91,7 +93,7 @@ def _extensions(offer: Offer, server_name: str | None, key: bytes) -> bytes:
 
 
 class OfferExchange(TlsExchange):
-    """The answer has the whole ServerHello, and the messages behind it up to the one that was waited for."""
+    """The answer has the ServerHello, and behind it the one message that was waited for; both without what is long."""
 
     def __init__(self, offer: Offer, server_name: str | None, entropy: bytes, *, after_upgrade: bool) -> None:
         hello = offer_hello(offer, server_name, entropy)
@@ -100,29 +102,33 @@ class OfferExchange(TlsExchange):
             self._budget = self.max_message_bytes = MAX_FLIGHT_BYTES
         self._read_on = offer.read_on
         self._answer: HelloAnswer | None = None
-        self._behind: list[tuple[int, bytes]] = []
+        self._messages = 0
+        self._behind: tuple[tuple[int, bytes], ...] = ()
 
     def script(self) -> Script[HelloAnswer]:
         """The first flight, as far as it is wanted."""
-        self._answer = replace((yield from super().script()), server_hello=self.server_hello)
+        answer = yield from super().script()
+        self._answer = replace(answer, server_hello=self.server_hello and shortened(self.server_hello), scts=b"")
         while self._wants_more:
             message = yield from self.read_message()
-            if isinstance(message, HelloAnswer):  # an alert
+            if isinstance(message, HelloAnswer) or self._is_last(*message):  # an alert, or the end
                 break
-            self._behind.append(message)
-        return replace(self._answer, behind=tuple(self._behind))
+        return replace(self._answer, behind=self._behind)
 
     def stopped(self, stop: Stop) -> HelloAnswer:
         """What stands behind the ServerHello may be cut short."""
         if self._answer is None:
             return super().stopped(stop)
-        return replace(self._answer, behind=tuple(self._behind))
+        return replace(self._answer, behind=self._behind)
 
     @property
     def _wants_more(self) -> bool:
         assert self._answer is not None
         in_plaintext = self._answer.is_hello and (self._answer.version or 0) < TLS1_3
-        if self._read_on is None or not in_plaintext or len(self._behind) >= MAX_KEPT_MESSAGES:
-            return False
-        last = self._behind[-1][0] if self._behind else None
-        return last not in (self._read_on, HandshakeType.SERVER_HELLO_DONE)
+        return self._read_on is not None and in_plaintext and self._messages < MAX_MESSAGES
+
+    def _is_last(self, kind: int, body: bytes) -> bool:
+        self._messages += 1
+        if kind == self._read_on:
+            self._behind = ((kind, body[:MAX_KEPT_BYTES]),)
+        return kind in (self._read_on, HandshakeType.SERVER_HELLO_DONE)

@@ -44,7 +44,9 @@ class Overheard:
     def __init__(self, *, tls13: bool) -> None:
         self.messages: list[tuple[int, bytes]] = []  # of the handshake, in plaintext: (type, body)
         self._tls13 = tls13
-        self._changed = False  # has a ChangeCipherSpec come? In TLS 1.3 it means nothing (RFC 8446 §5)
+        # Is all from here on encrypted? Behind a ChangeCipherSpec, which in TLS 1.3 means nothing (RFC 8446 §5); there,
+        # behind the first record that is. Whatever else says that it is plaintext, OpenSSL would refuse.
+        self._is_over = False
         self._records, self._plain, self._opened = bytearray(), bytearray(), bytearray()
         self._sealed: list[bytes] = []
         self._keys: _Keys | None = None
@@ -53,11 +55,12 @@ class Overheard:
         """What came next."""
         self._records += data
         for record in _taken(self._records, HEADER_BYTES, 3):
-            if record[0] == ContentType.CHANGE_CIPHER_SPEC:
-                self._changed = True
-            elif record[0] == ContentType.HANDSHAKE and (self._tls13 or not self._changed):
+            if record[0] == ContentType.HANDSHAKE and not self._is_over:
                 self._plain += record[HEADER_BYTES:]
+            elif record[0] == ContentType.CHANGE_CIPHER_SPEC and not self._tls13:
+                self._is_over = True
             elif record[0] == ContentType.APPLICATION_DATA and self._tls13:
+                self._is_over = True
                 self._sealed.append(record)
         self.messages += [(each[0], each[4:]) for each in _taken(self._plain, _MESSAGE_HEADER_BYTES, 1)]
 

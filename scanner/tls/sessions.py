@@ -21,6 +21,7 @@ from scanner.tls.shake import ShakeDialogue, bare_context
 from scanner.tls.talk import USUAL, Manner, Talk, Whom
 
 RECEIVE_BYTES = 16_384
+MAX_BYTES_BEHIND = 65_536  # till there is a ticket: so many of key updates, say, keep OpenSSL busy for 0.14 s
 PRE_SHARED_KEY = 41
 _TRAFFIC_SECRET = b"SERVER_TRAFFIC_SECRET_0"
 
@@ -85,6 +86,7 @@ class SessionDialogue(ShakeDialogue):
     def measure(self, handshake: Handshake) -> Script[Handshake]:
         """Say goodbye; in TLS 1.3, read on until there is a ticket, or the server has said goodbye too."""
         self._shaken = handshake
+        self._budget = min(self._budget, MAX_BYTES_BEHIND)
         yield from self.farewell()
         while self._way is Way.PSK and self._reads_on():
             self.tls.bio_write((yield from self.read_some()))

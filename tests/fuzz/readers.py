@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import TypeVar
 
 import trustme
@@ -23,10 +23,12 @@ from scanner.probes.fingerprint import Fingerprint, SayJarm
 from scanner.starttls import ber, xmpp
 from scanner.starttls.mssql import Framing
 from scanner.tls.certificate import MAX_NAMES, read_certificate
+from scanner.tls.der import bits_in, extension_in, oids_in
 from scanner.tls.exchange import Evidence, HelloAnswer
 from scanner.tls.first_flight import FirstFlightExchange
-from scanner.tls.flight import MAX_CHAIN
+from scanner.tls.flight import MAX_CHAIN, Flight
 from scanner.tls.jarm import HELLOS, JarmExchange
+from scanner.tls.key_exchange import MAX_PRIME_BYTES, curve_of, finite_group_of, prime_of
 from scanner.tls.names import Version, versions_named
 from scanner.tls.ocsp import MAX_RESPONSES, read_staple
 from scanner.tls.overheard import Overheard
@@ -257,6 +259,46 @@ def first_flights() -> list[bytes]:
     asks, done = bytes.fromhex("0d00000501400000 00"), bytes.fromhex("0e000000")
     flights = (hello + chain + done, hello + chain + asks + done, hello + done, hello + chain)
     return [b"\x16\x03\x03" + len(flight).to_bytes(2, "big") + flight for flight in flights]
+
+
+def check_flight(given: Input) -> None:
+    """What is read along is the same however it comes, bounded, and never raises but for a group that is too large."""
+    seen, said = set(), given.said[:MOST_OVERHEARD_BYTES]
+    for pieces in ([said], cut(said, some_places(said)), byte_by_byte(said)):
+        flight, too_large = Flight(), False
+        try:
+            for piece in pieces:
+                flight.read(piece)
+        except LimitExceeded:
+            too_large = True
+        told = (flight.version, flight.chain, flight.client_certificate, flight.whole)
+        seen.add((too_large, None if too_large else (told, flight.alert)))
+    require(len(seen) == 1, "what is seen depends on how it comes", seen)
+
+
+def check_der(given: Input) -> None:
+    """What is found of an extension stands there; what is no DER is refused."""
+    for oid in (bytes.fromhex("551d25"), bytes.fromhex("551d0f")):
+        value = _refused(partial(extension_in, given.said, oid), ValueError)
+        require(value is None or value in given.said, "an extension out of nothing", value)
+        if value is not None:
+            _refused(partial(oids_in, value), ValueError)
+            _refused(partial(bits_in, value), ValueError)
+    _refused(partial(oids_in, given.said), ValueError)
+    require(0 <= (_refused(partial(bits_in, given.said), ValueError) or 0) < 256, "more than eight bits")
+
+
+def check_key_exchange(given: Input) -> None:
+    """A curve has a number that stands there; a group in a finite field is of some size, and not beyond all bounds."""
+    curve, group = curve_of(given.said), finite_group_of(given.said)
+    require(curve is None or 0 <= curve < 2**16, "no such curve", curve)
+    require(group is None or 0 < group.bits <= 8 * MAX_PRIME_BYTES, "no such group", group)
+
+
+def key_exchanges() -> list[bytes]:
+    """Of both kinds."""
+    own = prime_of(0x0100).to_bytes(256, "big")
+    return [b"\x03\x00\x17\x41\x04", b"\x01\x00", b"\x01\x00" + own + b"\x00\x01\x02", b"\x00\x01\x00", b"\x00\x00"]
 
 
 def check_jarm(given: Input) -> None:

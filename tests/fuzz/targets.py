@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Protocol
 
+from scanner.probes import PROBES
 from scanner.starttls import SPOKEN
 from scanner.tls.names import Version
 from tests.fuzz import files, policies, readers
@@ -12,6 +13,7 @@ from tests.fuzz.hellos import ANSWERS, AlteredTarget, HandshakeTarget, HelloTarg
 from tests.fuzz.inputs import Input, read
 from tests.fuzz.interviews import InterviewTarget
 from tests.fuzz.oracles import MAX_CPU_S, within_time
+from tests.fuzz.probes import ProbeTarget
 from tests.fuzz.readers import Reader, plain_seeds
 from tests.scanner.transcript import every_transcript
 
@@ -40,6 +42,8 @@ def _targets() -> dict[str, Target]:
             )
     for version in Version:
         targets[f"hello-{version.value}"] = HelloTarget(version)
+    for name in PROBES:
+        targets[f"probe-{name}"] = ProbeTarget(name)
     return targets | {
         "handshake": HandshakeTarget(),
         "handshake-altered": AlteredTarget(),
@@ -47,6 +51,9 @@ def _targets() -> dict[str, Target]:
         "staple": Reader(readers.check_staple, readers.staple_seeds),
         "scts": Reader(readers.check_scts, plain_seeds(readers.sct_lists())),
         "first-flight": Reader(readers.check_first_flight, plain_seeds(readers.first_flights())),
+        "der": Reader(readers.check_der, readers.certificate_seeds),
+        "key-exchange": Reader(readers.check_key_exchange, plain_seeds(readers.key_exchanges())),
+        "flight": Reader(readers.check_flight, plain_seeds(readers.first_flights())),
         "jarm": Reader(readers.check_jarm, plain_seeds(ANSWERS)),
         "overheard": Reader(readers.check_overheard, plain_seeds(readers.overheard())),
         "dns-reply": Reader(readers.check_dns_reply, readers.dns_replies),

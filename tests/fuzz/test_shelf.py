@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from scanner.probes import PROBES
 from scanner.starttls import SPOKEN
 from scanner.tls.names import Version
 from tests.fuzz import shelf
@@ -44,6 +45,7 @@ def test_everything_is_a_target() -> None:
     assert {f"starttls-{protocol}" for protocol in SPOKEN} <= TARGETS.keys()
     assert {f"framing-{protocol}" for protocol, spoken in SPOKEN.items() if spoken.framing} <= TARGETS.keys()
     assert {f"hello-{version.value}" for version in Version} <= TARGETS.keys()
+    assert {f"probe-{name}" for name in PROBES} <= TARGETS.keys()
 
 
 def test_what_is_kept_has_its_target() -> None:

@@ -16,7 +16,7 @@ from scanner.probes.resumption import Resumption
 from scanner.tls.handshake import Handshake
 from scanner.tls.names import Version
 from scanner.tls.overheard import Ticket
-from scanner.tls.sessions import MakeSession, Session, Way
+from scanner.tls.sessions import MAX_BYTES_BEHIND, MakeSession, Session, Way
 from scanner.tls.talk import Whom
 from tests.peers.tls_server import HOST, Speaker, TlsServer
 from tests.peers.tls_table import context_of
@@ -255,6 +255,31 @@ def test_a_session_is_told_apart_by_nothing_but_the_wire(way: Way) -> None:
     assert isinstance(again, Session)
     assert (again.offered, again.resumed) == (True, False)
     assert kept.closed_politely
+
+
+class Talks(TlsServer):
+    """Says, behind a handshake without a ticket, more than anybody wants to hear."""
+
+    said_bytes = 0
+
+    def hear(self, data: bytes) -> bytes:
+        """As usual, and then a text without end."""
+        said = super().hear(data)
+        if self.closed_politely:
+            for _ in range(16):
+                self._tls.write(bytes(8_192))
+            said += self._outgoing.read()
+            self.said_bytes += len(said)
+        return said
+
+
+def test_no_ticket_in_a_flood() -> None:
+    """It is read for so long, and no longer; that there is none, nobody has said."""
+    dialogue = MakeSession(Way.PSK, TLS13).begin(WHOM)
+    found = talk_with(dialogue, server := Talks(context=made_by(TLS12, TLS13, tickets=0)))
+    assert server.said_bytes > 2 * MAX_BYTES_BEHIND
+    assert isinstance(found, Session)
+    assert (found.offered, dialogue.ended) == (None, None)
 
 
 CONTEXT = made_by(TLS12, TLS13)

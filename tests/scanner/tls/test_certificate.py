@@ -20,6 +20,7 @@ from scanner.cache import Cache
 from scanner.tls.certificate import (
     MAX_CACHED_BYTES,
     MAX_NAMES,
+    MAX_RSA_BITS,
     MAX_SERIAL_BYTES,
     Certificate,
     Key,
@@ -60,6 +61,25 @@ def made(
 
 
 GOOD = made()
+
+
+@pytest.mark.parametrize(("bits", "exponent"), [(MAX_RSA_BITS + 1, 65537), (4_096, 2**64 + 1)])
+def test_a_key_too_large_to_verify_by(bits: int, exponent: int) -> None:
+    """OpenSSL refuses all that it has signed: whether it has signed itself, nobody can tell."""
+    large = rsa.RSAPublicNumbers(exponent, (1 << (bits - 1)) + 1).public_key()
+    builder = x509.CertificateBuilder(
+        issuer_name=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mx.example.org")]),
+        subject_name=x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mx.example.org")]),
+        public_key=large,
+        serial_number=1,
+        not_valid_before=FROM,
+        not_valid_after=UNTIL,
+    )
+    der = builder.sign(rsa.generate_private_key(65537, 2_048), hashes.SHA256()).public_bytes(Encoding.DER)
+    facts = read_certificate(der)
+    assert (facts.key, facts.self_signed) == (Key("RSA", bits), None)
+    assert facts.parse_error == "UnsupportedAlgorithm: a key too large to verify a signature by"
+    assert read_certificate(made(rsa.generate_private_key(65537, 2_048))).self_signed is True
 
 
 def test_facts() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.tls.hello import (
+    MAX_EXTENSIONS,
     SUITES,
     MalformedHelloError,
     ServerHello,
@@ -314,6 +315,14 @@ def test_malformed_server_hellos(message: bytes) -> None:
     for version in (Version.TLS1_2, Version.TLS1_3):
         with pytest.raises(MalformedHelloError):
             read_server_hello(body_of(message), version)
+
+
+def test_more_extensions_than_anybody_asks_for() -> None:
+    """A list of thousands would take a quarter of a megabyte, for each of hundreds of hellos."""
+    most = b"".join(extension(0x4000 + number, b"") for number in range(MAX_EXTENSIONS))
+    assert len(read_server_hello(body_of(server_hello(0x0303, 0xC02F, most)), Version.TLS1_2).extensions) == 64
+    with pytest.raises(MalformedHelloError, match="more extensions"):
+        read_server_hello(body_of(server_hello(0x0303, 0xC02F, most + extension(0x3FFF, b""))), Version.TLS1_2)
 
 
 def chosen(*versions: bytes) -> bytes:

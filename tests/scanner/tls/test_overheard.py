@@ -162,6 +162,17 @@ def test_an_empty_ticket_is_none() -> None:
     assert heard.ticket is None
 
 
+@pytest.mark.parametrize(("tls13", "end"), [(False, CCS), (True, record(23, bytes(40)))])
+def test_a_hello_behind_what_is_encrypted(tls13: bool, end: bytes) -> None:
+    """It is none: a server could put its word for a session that was gone on with behind a handshake without one."""
+    heard = Overheard(tls13=tls13)
+    heard.hear(in_records(server_hello(0x0303, 0x1301, SUPPORTED_VERSIONS_13 + KEY_SHARE_X25519), 2**14) + end)
+    heard.hear(in_records(server_hello(0x0303, 0x1301, SUPPORTED_VERSIONS_13 + extension(41, b"\0\0")), 2**14))
+    assert [kind for kind, _ in heard.messages] == [2]
+    assert heard.server_hello is not None
+    assert 41 not in heard.server_hello.extensions
+
+
 @given(st.lists(st.binary(max_size=60)), st.booleans())
 def test_any_bytes_are_heard(said: list[bytes], tls13: bool) -> None:
     """Nothing that a server says is an error here."""
