@@ -279,13 +279,13 @@ def check_flight(given: Input) -> None:
 def check_der(given: Input) -> None:
     """What is found of an extension stands there; what is no DER is refused."""
     for oid in (bytes.fromhex("551d25"), bytes.fromhex("551d0f")):
-        value = _refused(partial(extension_in, given.said, oid), ValueError)
+        value = refused(partial(extension_in, given.said, oid), ValueError)
         require(value is None or value in given.said, "an extension out of nothing", value)
         if value is not None:
-            _refused(partial(oids_in, value), ValueError)
-            _refused(partial(bits_in, value), ValueError)
-    _refused(partial(oids_in, given.said), ValueError)
-    require(0 <= (_refused(partial(bits_in, given.said), ValueError) or 0) < 256, "more than eight bits")
+            refused(partial(oids_in, value), ValueError)
+            refused(partial(bits_in, value), ValueError)
+    refused(partial(oids_in, given.said), ValueError)
+    require(0 <= (refused(partial(bits_in, given.said), ValueError) or 0) < 256, "more than eight bits")
 
 
 def check_key_exchange(given: Input) -> None:
