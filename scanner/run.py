@@ -14,6 +14,7 @@ import secrets
 import signal
 from dataclasses import asdict, replace
 from enum import IntEnum
+from functools import cached_property
 from math import inf
 from typing import Any
 
@@ -34,6 +35,7 @@ from scanner.domains import Domains
 from scanner.engine import GRACE_S, Engine, wall_clock
 from scanner.interview import Interview
 from scanner.mail_policy.fetch import PolicyFetcher, PolicyHost
+from scanner.mail_policy.https import Fetched
 from scanner.progress import show_progress
 from scanner.question import Answer
 from scanner.record import Recorder, new_run_id
@@ -103,8 +105,8 @@ class Run:
         self._started = wall_clock()
         self._trust = trust
         self.recorder = Recorder(new_run_id(self._started), der=config.der, trust=trust)
-        fetch = PolicyFetcher(self._policy_host, trust).fetch if config.with_policies else None
         domains = Domains(are_expected=config.rules.names_are_domains)
+        fetch = self._fetch if config.with_policies else None
         self._desk = DomainDesk(domains, fetch, self._domain_over, self._sink.room)
         self._unusable = False
         self._ended = False
@@ -188,6 +190,14 @@ class Run:
         for endpoint in targets.fresh:
             await engine.submit(endpoint)
         await self._desk.room()
+
+    async def _fetch(self, domain: str) -> Fetched:
+        return await self._fetcher.fetch(domain)
+
+    @cached_property
+    def _fetcher(self) -> PolicyFetcher:
+        """Made for the first domain that promises something: it takes as long as ten endpoints."""
+        return PolicyFetcher(self._policy_host, self._trust)
 
     async def _policy_host(self, name: str) -> PolicyHost:
         """Where a policy is to be had, by the resolvers and exclusions of the run."""

@@ -155,13 +155,8 @@ async def test_a_world_of_domains(tmp_path: Path) -> None:
     for record in found.values():
         for mx in record["mx"]:
             assert [statuses[each] for each in mx["endpoints"]] == mx["statuses"]
-    assert [(each["reason"], each["address"]) for each in done.rejected] == [
-        ("duplicate", None),
-        ("blocked", "10.1.2.3"),
-    ] or [(each["reason"], each["address"]) for each in done.rejected] == [
-        ("blocked", "10.1.2.3"),
-        ("duplicate", None),
-    ]
+    rejected = {(each["reason"], each["address"]) for each in done.rejected}
+    assert rejected == {("blocked", "10.1.2.3"), ("duplicate", None)}
     assert done.end["lines"] == {"read": 13, "blank": 0, "expanded": 12, "rejected": 1}
     assert asked.count(("mx1.test", "A", "udp")) == 1
 
@@ -240,7 +235,7 @@ async def mute(talk: Talk) -> None:
 
 async def test_a_signal(tmp_path: Path) -> None:
     """A domain whose endpoints are not over has its record all the same, and says what is not known."""
-    async with serving_scripts({"mute": mute}) as servers, trio.open_nursery():
+    async with serving_scripts({"mute": mute}) as servers:
         server = servers["mute"]
         records: Zone = {"slow.test": {"MX": ["10 mx.test."]}, "mx.test": {"A": [server.address]}}
         async with name_server(records) as dns:
@@ -252,8 +247,9 @@ async def test_a_signal(tmp_path: Path) -> None:
                 done = await running.done()
     assert (done.code, done.end["complete"]) == (3, False)
     record = domains(done)["slow.test"]
-    assert len(record["mx"][0]["endpoints"]) == 1
-    assert record["status"] in ("inconclusive", "unreachable")
+    assert record["mx"][0]["endpoints"] == [f"smtp://mx.test:{server.port}@{server.address}"]
+    assert (record["status"], record["mx"][0]["statuses"], done.endpoints) == ("inconclusive", [None], [])
+    assert done.end["endpoints"]["unfinished"] == 1
 
 
 # --- any world --------------------------------------------------------------------------------------------------------
