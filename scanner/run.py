@@ -44,7 +44,7 @@ from scanner.summary import Summary
 from scanner.trust import TrustStore
 from targets.domain_targets import DomainTargets
 from targets.exclude import Exclusions
-from targets.expand import Expander
+from targets.expand import Expander, Item
 from targets.lines import InputError
 from targets.mail_domain import ask_host
 from targets.resolver import NoNameServersError, Resolver
@@ -160,6 +160,8 @@ class Run:
             async with trio.open_nursery() as desk:
                 await desk.start(self._desk.run)
                 await self._engine.run(self._take_in)
+                for item in self._source.left():
+                    self._take_in_left(item)
                 self._desk.close()
                 if self._engine.stopped:
                     self._desk.stop(0)
@@ -175,15 +177,26 @@ class Run:
                             await engine.submit(item)
                         case DomainTargets():
                             await self._take_in_domain(engine, item)
-                        case Rejection(reason=reason):
-                            self.summary.rejected[reason.value] += 1
-                            self._sink.put(self.recorder.rejected(item))
+                        case Rejection():
+                            self._reject(item)
                     await self._sink.room()
                     if self._certificates:
                         await self._certificates.room()
         except (InputError, NoNameServersError) as error:
             log.error("the input ends here", why=str(error))
             self._unusable = True
+
+    def _reject(self, rejection: Rejection) -> None:
+        self.summary.rejected[rejection.reason.value] += 1
+        self._sink.put(self.recorder.rejected(rejection))
+
+    def _take_in_left(self, item: Item) -> None:
+        """What the source had not handed over when it was left: mail domains, of which nothing will be scanned."""
+        match item:
+            case DomainTargets():
+                self._desk.take(item)
+            case Rejection():
+                self._reject(item)
 
     async def _take_in_domain(self, engine: Engine, targets: DomainTargets) -> None:
         self._desk.take(targets)

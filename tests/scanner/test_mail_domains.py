@@ -27,7 +27,7 @@ from targets.rules import Rules
 from tests.peers import honest
 from tests.peers.answers import Answers, Said
 from tests.peers.command import FAST, Done, Running, records_of, tlsweep
-from tests.peers.nameserver import Zone, name_server
+from tests.peers.nameserver import Trouble, Zone, name_server
 from tests.peers.scripted import Talk
 from tests.peers.scripted import serving as serving_scripts
 
@@ -250,6 +250,22 @@ async def test_a_signal(tmp_path: Path) -> None:
     assert record["mx"][0]["endpoints"] == [f"smtp://mx.test:{server.port}@{server.address}"]
     assert (record["status"], record["mx"][0]["statuses"], done.endpoints) == ("inconclusive", [None], [])
     assert done.end["endpoints"]["unfinished"] == 1
+
+
+async def test_a_signal_while_a_domain_is_to_be_asked_again() -> None:
+    """It has its record with what the DNS said so far, at once."""
+    records: Zone = {"broken.test": {"MX": Trouble.SERVFAIL}, "null.test": {"MX": ["0 ."]}}
+    async with (
+        name_server(records) as dns,
+        Running("--input", "-", "--resolver", f"127.0.0.1:{dns.port}") as running,
+    ):
+        await running.say(b"mx:broken.test\nmx:null.test\n")
+        await running.read_until(b'"null_mx"')  # written after a second: by then both are answered
+        running.process.send_signal(SIGINT)
+        done = await running.done()
+    found = {name: record["status"] for name, record in domains(done).items()}
+    assert (done.code, found) == (3, {"broken.test": "servfail", "null.test": "null_mx"})
+    assert done.end["lines"]["expanded"] == 2
 
 
 # --- any world --------------------------------------------------------------------------------------------------------
