@@ -61,13 +61,7 @@ class DomainDesk:
         self._nursery: trio.Nursery | None = None
         self._fetching = 0
         self._is_closing = False
-        self.taken = 0
         self.recorded = 0
-
-    @property
-    def waiting(self) -> int:
-        """Domains without a record so far."""
-        return self.taken - self.recorded
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Write records until it is closed and nobody is left who waits for a policy; or until it is stopped."""
@@ -94,7 +88,6 @@ class DomainDesk:
 
     def take(self, targets: DomainTargets) -> None:
         """Take a domain in; its fresh endpoints are to be scanned then."""
-        self.taken += 1
         try:
             waiting = self._expect(targets)
         except Exception as error:  # a bug of ours

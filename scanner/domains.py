@@ -86,18 +86,19 @@ class Domains:
         `policies` is how many things besides its endpoints it waits for: `settle` is told of each.
         """
         self._have_come = True
-        waiting = Waiting(targets, policies)
-        self._expect(targets)
+        keys = {self._key(endpoint): endpoint.id for endpoint in targets.endpoints()}
         fresh = {endpoint.id for endpoint in targets.fresh}
-        for endpoint in targets.endpoints():
-            key = self._key(endpoint)
-            will_come = endpoint.id in fresh or key in self._awaited or not self._forgot
+        waiting = Waiting(targets, policies)
+        weight = waiting.weight
+        self._expect(targets)
+        for key, name in keys.items():  # nothing may fail from here on: a domain would be half expected
+            will_come = name in fresh or key in self._awaited or not self._forgot
             if will_come and self._results.get(key) is None:
                 self._awaited.setdefault(key, []).append(waiting)
                 waiting.left += 1
         if waiting.left:
-            self._waiting[waiting] = waiting.weight
-            self.weight += self._waiting[waiting]
+            self._waiting[waiting] = weight
+            self.weight += weight
         return waiting
 
     def _expect(self, targets: DomainTargets) -> None:

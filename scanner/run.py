@@ -14,6 +14,7 @@ import secrets
 import signal
 from dataclasses import asdict, replace
 from enum import IntEnum
+from functools import cached_property
 from math import inf
 from typing import Any
 
@@ -34,6 +35,7 @@ from scanner.domains import Domains
 from scanner.engine import GRACE_S, Engine, wall_clock
 from scanner.interview import Interview
 from scanner.mail_policy.fetch import PolicyFetcher, PolicyHost
+from scanner.mail_policy.https import Fetched
 from scanner.progress import show_progress
 from scanner.question import Answer
 from scanner.record import Recorder, new_run_id
@@ -42,7 +44,7 @@ from scanner.summary import Summary
 from scanner.trust import TrustStore
 from targets.domain_targets import DomainTargets
 from targets.exclude import Exclusions
-from targets.expand import Expander
+from targets.expand import Expander, Item
 from targets.lines import InputError
 from targets.mail_domain import ask_host
 from targets.resolver import NoNameServersError, Resolver
@@ -103,8 +105,8 @@ class Run:
         self._started = wall_clock()
         self._trust = trust
         self.recorder = Recorder(new_run_id(self._started), der=config.der, trust=trust)
-        fetch = PolicyFetcher(self._policy_host, trust).fetch if config.with_policies else None
         domains = Domains(are_expected=config.rules.names_are_domains)
+        fetch = self._fetch if config.with_policies else None
         self._desk = DomainDesk(domains, fetch, self._domain_over, self._sink.room)
         self._unusable = False
         self._ended = False
@@ -158,6 +160,8 @@ class Run:
             async with trio.open_nursery() as desk:
                 await desk.start(self._desk.run)
                 await self._engine.run(self._take_in)
+                for item in self._source.left():
+                    self._take_in_left(item)
                 self._desk.close()
                 if self._engine.stopped:
                     self._desk.stop(0)
@@ -173,9 +177,8 @@ class Run:
                             await engine.submit(item)
                         case DomainTargets():
                             await self._take_in_domain(engine, item)
-                        case Rejection(reason=reason):
-                            self.summary.rejected[reason.value] += 1
-                            self._sink.put(self.recorder.rejected(item))
+                        case Rejection():
+                            self._reject(item)
                     await self._sink.room()
                     if self._certificates:
                         await self._certificates.room()
@@ -183,11 +186,31 @@ class Run:
             log.error("the input ends here", why=str(error))
             self._unusable = True
 
+    def _reject(self, rejection: Rejection) -> None:
+        self.summary.rejected[rejection.reason.value] += 1
+        self._sink.put(self.recorder.rejected(rejection))
+
+    def _take_in_left(self, item: Item) -> None:
+        """What the source had not handed over when it was left: mail domains, of which nothing will be scanned."""
+        match item:
+            case DomainTargets():
+                self._desk.take(item)
+            case Rejection():
+                self._reject(item)
+
     async def _take_in_domain(self, engine: Engine, targets: DomainTargets) -> None:
         self._desk.take(targets)
         for endpoint in targets.fresh:
             await engine.submit(endpoint)
         await self._desk.room()
+
+    async def _fetch(self, domain: str) -> Fetched:
+        return await self._fetcher.fetch(domain)
+
+    @cached_property
+    def _fetcher(self) -> PolicyFetcher:
+        """Made for the first domain that promises something: it takes as long as ten endpoints."""
+        return PolicyFetcher(self._policy_host, self._trust)
 
     async def _policy_host(self, name: str) -> PolicyHost:
         """Where a policy is to be had, by the resolvers and exclusions of the run."""

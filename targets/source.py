@@ -19,7 +19,6 @@ from typing import Self, TypeVar
 import structlog
 import trio
 
-from targets.domain_targets import DomainTargets
 from targets.estimate import estimate
 from targets.expand import Expander, Item
 from targets.lines import InputError, blocks_of
@@ -34,7 +33,7 @@ from targets.target import Endpoint, FormatError, Host, MailDomain, Network, Rej
 
 MAX_RESOLVING = 256
 ASK_AGAIN_AFTER_S = FAILURE_TTL_S + 1
-MAX_ASKED_AGAIN = 20_000  # mail domains that wait for it, some 500 bytes each; beyond it, what came first is taken
+MAX_ASKED_AGAIN = 10_000  # mail domains that wait for it, 1 to 4 KB each; beyond it, what came first is taken
 BATCH = 256  # items; what a consumer gets without a switch of tasks
 
 T = TypeVar("T")
@@ -81,10 +80,21 @@ class Source:
         self._inputs = tuple(inputs)
         self._max_resolving = max_resolving
         self._stdin = stdin
+        self._held: dict[int, DomainAnswer] = {}
 
     def open(self) -> "Stream":
         """The stream: `async with source.open() as stream:` and in it `async for item in stream:`."""
         return Stream(self._read_all)
+
+    def left(self) -> list[Item]:
+        """The mail domains that wait to be asked about once more, as they are so far; for when the stream was left."""
+        items: list[Item] = []
+        for answer in self._held.values():
+            rejections, targets = self._expander.domains.expand(answer)
+            items += [*rejections, targets]
+            self.counts.expanded += 1
+        self._held.clear()
+        return items
 
     def estimate(self) -> int | None:
         """How many endpoints the stream will have, exactly, if it can be told cheaply and before any DNS."""
@@ -92,7 +102,7 @@ class Source:
 
     async def _read_all(self, batches: "_Batches") -> None:
         async with trio.open_nursery() as nursery:
-            intake = _Intake(self._expander, self.counts, batches, nursery, self._max_resolving)
+            intake = _Intake(self._expander, self.counts, batches, nursery, self._held, self._max_resolving)
             try:
                 parser = Parser(self._services, self._rules)
                 for target in self._targets:
@@ -185,7 +195,13 @@ class _Intake:
     """Takes what the lines name: addresses and networks at once, names by a task each."""
 
     def __init__(
-        self, expander: Expander, counts: Counts, batches: _Batches, nursery: trio.Nursery, max_resolving: int
+        self,
+        expander: Expander,
+        counts: Counts,
+        batches: _Batches,
+        nursery: trio.Nursery,
+        held: dict[int, DomainAnswer],
+        max_resolving: int,
     ) -> None:
         self._expander = expander
         self._counts = counts
@@ -193,6 +209,7 @@ class _Intake:
         self._nursery = nursery
         self._free = trio.Semaphore(max_resolving)
         self._later: deque[tuple[float, MailDomain]] = deque()  # in the order in which they are due
+        self._held = held  # what is known of these so far, by their identity
 
     async def take(self, named: Named) -> None:
         match named:
@@ -257,9 +274,10 @@ class _Intake:
         except NoNameServersError as error:
             self._give_up(error)
             return
-        if answer.is_final or len(self._later) >= MAX_ASKED_AGAIN:
+        if answer.is_final or len(self._held) >= MAX_ASKED_AGAIN:
             await self._hand_over_domain(answer)
             return
+        self._held[id(domain)] = answer
         self._later.append((trio.current_time() + ASK_AGAIN_AFTER_S, domain))
         if len(self._later) == 1:
             self._nursery.start_soon(self._ask_again)
@@ -293,7 +311,10 @@ class _Intake:
 
     async def _hand_over_domain(self, answer: DomainAnswer) -> None:
         rejections, targets = self._expander.domains.expand(answer)
-        await self._hand_over([*rejections, targets])
+        await self._batches.send.send([*rejections, targets])
+        self._counts.expanded += 1
+        self._held.pop(id(answer.domain), None)
+        self._free.release()
 
     async def _hand_over(self, items: list[Item]) -> None:
         if _has_endpoint(items):
@@ -305,5 +326,4 @@ class _Intake:
 
 
 def _has_endpoint(items: list[Item]) -> bool:
-    """Or a mail domain, which has its record whatever becomes of it."""
-    return any(isinstance(item, Endpoint | DomainTargets) for item in items)
+    return any(isinstance(item, Endpoint) for item in items)

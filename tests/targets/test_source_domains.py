@@ -157,8 +157,26 @@ async def test_nobody_to_ask() -> None:
 
 
 async def test_leaving_while_domains_are_to_be_asked_again() -> None:
-    """Nobody waits for them then; their lines were not read to the end."""
+    """Nobody waits for them then: they are left, as they are so far, and their lines count."""
     source = source_of(Answers({"example.org MX": DnsStatus.TIMEOUT}), "mx:example.org")
     async with source.open():
         await trio.testing.wait_all_tasks_blocked()
     assert source.counts.lines == 0
+    assert domains(source.left()) == [("example.org", [])]
+    assert source.counts == Counts(expanded=1)
+    assert source.left() == []
+
+
+async def test_leaving_while_a_domain_is_handed_over(autojump_clock: trio.testing.MockClock) -> None:
+    """It was not taken by the second time it was asked about: it is left once, and not twice."""
+    source = source_of(Answers({"example.org MX": DnsStatus.TIMEOUT}), "mx:example.org")
+    async with source.open():
+        await trio.sleep(ASK_AGAIN_AFTER_S + 1)
+    assert len(domains(source.left())) == source.counts.lines == 1
+
+
+async def test_nothing_is_left(autojump_clock: trio.testing.MockClock) -> None:
+    """Where the stream was read to its end."""
+    source = source_of(Answers({"example.org MX": DnsStatus.TIMEOUT}), "mx:example.org")
+    assert len(await all_of(source)) == 1
+    assert (source.left(), source.counts.lines) == ([], 1)
