@@ -186,7 +186,8 @@ class Engine:
                 await self._ask(interview.endpoint, answer)
                 if speaks_of_load(answer):
                     self._back_off(interview, answer)
-                self._queue(interview, interview.take(answer), trio.current_time())
+                if questions := interview.take(answer):
+                    self._queue(interview, questions, trio.current_time())
             except Exception as error:  # a bug of ours
                 _note_bug(interview, error)
             if interview.over:

@@ -191,7 +191,7 @@ def is_open(version: Version, answer: HelloAnswer) -> bool:
 
 def answered_shapes(tries: Tries) -> set[Shape]:
     """The shapes of hellos of TLS that were answered with a hello; what TLS has in them, SSL has not."""
-    return {each.shape for version in _IN_TLS for each in tries.get(version, []) if each.answered}
+    return {each.shape for version, made in tries.items() if version in _IN_TLS for each in made if each.answered}
 
 
 def has_control(version: Version, tries: Tries) -> bool:

@@ -25,7 +25,7 @@ from scanner.ladder import (
     is_doubtful,
 )
 from scanner.outcome import Stage, Verdict
-from scanner.question import Answer, Negotiate, OfferVersion
+from scanner.question import Answer, Negotiate, OfferVersion, Question
 from scanner.starttls.words import busy_verdict
 from scanner.tls.exchange import Evidence, HelloAnswer
 from scanner.tls.handshake import Handshake
@@ -207,13 +207,15 @@ def large_hellos_refused(answers: list[Answer]) -> int:
 
 def _handshakes(answers: list[Answer], *, large: bool) -> list[Handshake]:
     """Those with the usual hello, or those with a short one that leaves out nothing."""
-    asked = ((answer.question, answer.handshake) for answer in answers)
-    made = [(question, made) for question, made in asked if isinstance(question, Negotiate) and made]
-    return [each for question, each in made if (question == USUAL_HANDSHAKE if large else _is_short(question))]
+    return [
+        answer.handshake
+        for answer in answers
+        if answer.handshake and (answer.question == USUAL_HANDSHAKE if large else _is_short(answer.question))
+    ]
 
 
-def _is_short(question: Negotiate) -> bool:
-    return question.newest is not None and question.shape is Shape.PLAIN
+def _is_short(question: Question) -> bool:
+    return isinstance(question, Negotiate) and question.newest is not None and question.shape is Shape.PLAIN
 
 
 def _refusals(handshake: Handshake) -> int:

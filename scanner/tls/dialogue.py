@@ -61,10 +61,10 @@ class TlsDialogue(Dialogue[T], ABC, Generic[T]):
             return
         if not self._buffer:
             yield from self.more()
-        if is_text(self._buffer[:1]):
+        self.began = starts_record(self._buffer)
+        if not self.began and is_text(self._buffer[:1]):
             yield from self._rest_of_line()
             raise Violation("text", self.trailing_data)
-        self.began = starts_record(self._buffer)
         if self.began and len(self._buffer) == 1:
             yield from self.more()
             self.began = starts_record(self._buffer)

@@ -5,6 +5,7 @@ import json
 import os
 import resource
 import select
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -158,6 +159,20 @@ async def test_writes_to_a_file_are_large(monkeypatch: pytest.MonkeyPatch, tmp_p
         sink.close()
         await sink.run()
     assert [len(numbers(each)) for each in noted if b"number" in each] == [64, 36]
+
+
+def test_lines_that_wait_take_their_own_length(tmp_path: Path) -> None:
+    """The encoder's buffer, of many times a line, is not kept for each: they were half of what a scan allocated."""
+    with (tmp_path / "out.jsonl").open("wb") as file:
+        sink = Sink(file.fileno())
+        tracemalloc.start()
+        try:
+            for number in range(500):
+                sink.put(record(number))
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert held < 1.5 * 500 * LINE_BYTES
 
 
 async def test_a_slow_reader_holds_the_intake_back() -> None:
