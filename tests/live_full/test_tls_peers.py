@@ -49,8 +49,9 @@ SECRET = "RFC 8446 §4.2.11: TLS 1.3 with a shared key alone answers nobody with
 
 # Of (tool, server, what): who is right, and why. `what` is a version, or a list of one.
 DISPUTES: dict[tuple[str, str, str], str] = {
-    **{("sslscan", name, "TLSv1.2"): SRP for name in ("openssl-srp-strangers", "gnutls-srp")},
-    **{("sslscan", name, "TLSv1.3"): SECRET for name in ("gnutls-srp", "gnutls-psk")},
+    **{(tool, "gnutls-srp", "TLSv1.2"): SRP for tool in ("sslscan", "testssl")},
+    **{(tool, name, "TLSv1.3"): SECRET for name in ("gnutls-srp", "gnutls-psk") for tool in ("sslscan", "testssl")},
+    **{("testssl", "openssl-psk-without-certificate", version): SERVER_HELLO for version in ("TLSv1.0", "TLSv1.1")},
     **{("sslscan", name, "TLSv1.3"): HRR for name in ("hybrid-6", "hybrid-7", "hybrid-8")},
     **{("testssl", name, "TLSv1.3"): HRR for name in ("hybrid-6", "hybrid-7", "hybrid-8", "gnutls-ffdhe4096")},
     ("sslscan", "hybrid-9", "TLSv1.2"): SERVER_HELLO,

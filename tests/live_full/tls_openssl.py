@@ -25,7 +25,6 @@ from tests.live.servers import (
     Truth,
     alert,
     beyond_us,
-    failed,
     lower,
     speaks,
     spoken_by_openssl,
@@ -96,15 +95,6 @@ def pss_files(directory: Path, certificates: Certificates) -> Sequence[str | Pat
     subject = ["-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}", "-days", "3650"]
     subprocess.run([*make, *subject, "-keyout", key, "-out", certificate], check=True, capture_output=True)
     return "-cert", certificate, "-key", key
-
-
-def srp_files(directory: Path, _: Certificates) -> Sequence[str | Path]:
-    """The password of one user (RFC 5054), and no certificate."""
-    verifiers = directory / "verifiers"
-    verifiers.touch()
-    user = ("openssl", "srp", "-srpvfile", verifiers, "-gn", "2048", "-passout", "pass:live", "-add", "somebody")
-    subprocess.run(user, check=True, capture_output=True)
-    return "-nocert", "-srpvfile", verifiers
 
 
 def long_chain_files(directory: Path, certificates: Certificates) -> Sequence[str | Path]:
@@ -368,20 +358,6 @@ SERVERS = (
         {"versions": spoken_by_openssl("TLSv1.2", known=by_shared_secret("TLSv1.2")), "tls": KEYLESS},
         leaf=None,
         shown=of_leaf(WEB_RSA),
-    ),
-    openssl(
-        23,
-        "srp-strangers",
-        "-tls1_2 -cipher SRP-AES-256-CBC-SHA:SRP-AES-128-CBC-SHA",
-        {
-            "status": "tls_failed",
-            "versions": speaks(
-                others=BY_OPENSSL, known={"TLSv1.2": {"verdict": "unknown"} | alert("unknown_psk_identity")}
-            ),
-            "tls": failed("handshake_failure"),
-        },
-        leaf=None,
-        shown=srp_files,
     ),
     openssl(
         24,
