@@ -26,7 +26,6 @@ from tests.live.servers import (
     alert,
     beyond_us,
     lower,
-    speaks,
     spoken_by_openssl,
 )
 from tests.live_full.truths import Like
