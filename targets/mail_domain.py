@@ -12,7 +12,8 @@ from ipaddress import ip_address
 from typing import Generic, Protocol, TypeVar
 
 import trio
-from dns.rdata import Rdata
+from dns.rdata import GenericRdata, Rdata
+from dns.rdataclass import RdataClass
 from dns.rdatatype import RdataType
 from dns.rdtypes.IN.A import A
 from dns.rdtypes.IN.AAAA import AAAA
@@ -22,6 +23,8 @@ from targets.answer import DnsAnswer, Dnssec, DnsStatus
 from targets.mail_answer import (
     MAX_ADDRESSES,
     MAX_TLSA,
+    MAX_TLSA_BYTES,
+    MIN_TLSA_BYTES,
     SRV_SERVICES,
     DomainAnswer,
     MailHost,
@@ -61,10 +64,12 @@ async def ask_domain(resolver: Asks, domain: MailDomain, *, with_policies: bool)
     """
     asking = _Asking(resolver, with_policies=with_policies)
     # By itself, so that what it raises where there is nobody to ask comes out as it is, and not in a group.
-    mx = await resolver.ask(domain.name, RdataType.MX) if domain.mx else None
-    if mx is None:
+    if not domain.mx:
         await resolver.ask(_srv_name(SRV_SERVICES[0], domain), RdataType.SRV)
-    return await asking.about(domain, mx)
+        return await asking.about(domain, None, MxSet())
+    mx = await resolver.ask(domain.name, RdataType.MX)
+    named, mx = mx_set(mx), _without_records(mx)
+    return await asking.about(domain, mx, named)
 
 
 async def ask_host(resolver: Asks, name: str) -> MailHost:
@@ -92,9 +97,8 @@ class _Asking:
         self._with_policies = with_policies
         self._at_once = trio.Semaphore(HOSTS_AT_ONCE)
 
-    async def about(self, domain: MailDomain, mx: DnsAnswer | None) -> DomainAnswer:
+    async def about(self, domain: MailDomain, mx: DnsAnswer | None, named: MxSet) -> DomainAnswer:
         """All of them. Where the domain does not exist, nothing below it does (RFC 8020 §2): then nobody is asked."""
-        named = mx_set(mx) if mx else MxSet()
         if mx and mx.status is DnsStatus.NXDOMAIN and mx.canonical is None:
             self._below = _gone(mx)
         policies = self._with_policies and mx is not None
@@ -136,7 +140,7 @@ class _Asking:
 
     async def _srv_of(self, service: Service, domain: MailDomain) -> SrvAnswer:
         answer = await self._below(_srv_name(service, domain), RdataType.SRV)
-        records = srv_records(answer)
+        records, answer = srv_records(answer), _without_records(answer)
         if records is None:
             return SrvAnswer(answer, None)
         return SrvAnswer(answer, tuple(await _side_by_side([partial(self._srv_target, each) for each in records])))
@@ -204,6 +208,11 @@ def _gone(domain: DnsAnswer) -> _Ask:
     return ask
 
 
+def _without_records(answer: DnsAnswer) -> DnsAnswer:
+    """What was taken out of them is kept, and they are not: 1,000 names of 80 labels take 4 MB, of each domain."""
+    return replace(answer, records=())
+
+
 def _srv_name(service: Service, domain: MailDomain) -> str:
     return f"_{service.name}._tcp.{domain.name}"
 
@@ -223,9 +232,17 @@ def _addresses(answer: DnsAnswer) -> list[Address]:
 
 
 def _tlsa_records(answer: DnsAnswer) -> tuple[Rdata, ...] | None:
+    """The short ones rather than the long; what does not fit is cut off, and then no whole certificate or key."""
     if not answer.status.is_final:
         return None
-    return tuple(sorted(answer.records, key=lambda record: record.to_wire() or b"")[:MAX_TLSA])
+    kept, left = list[Rdata](), MAX_TLSA_BYTES
+    wires = {record.to_wire() or b"": record for record in answer.records}
+    for wire in sorted(wires, key=lambda wire: (len(wire), wire))[:MAX_TLSA]:
+        if left < MIN_TLSA_BYTES:
+            break
+        kept.append(wires[wire] if len(wire) <= left else GenericRdata(RdataClass.IN, RdataType.TLSA, wire[:left]))
+        left -= len(wire)
+    return tuple(sorted(kept, key=lambda record: record.to_wire() or b""))
 
 
 def _oddities(named_by: str | None, host: MailHost) -> frozenset[Oddity]:
