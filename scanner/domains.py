@@ -10,7 +10,7 @@ Pure, and indifferent to the order in which things come. What is kept:
   of them: what was scanned before that, and is named by a domain later, is not scanned again, and the domain's record
   says that its status is not known.
 - *Domains that wait*: at most `MOST_WAITING`, counted with their hosts and endpoints, of 0.3 to 0.9 KB each, and with
-  what they keep of long records: 16,000 domains with two MX hosts are at most 90 MB. Then the intake is held back; what
+  what they keep of long records, and tasks that wait for policies: 16,000 domains with two MX hosts are at most 90 MB. Then the intake is held back; what
   they wait for is in the engine's hands already, so that it ends.
 - *TLSA records* of endpoints that are not over, shared with the domains that wait; names of leaves that a DANE-TA
   record may need (rare): at most `MOST_NAMED` sets of them, and then a name that is missing is not held against a leaf.
@@ -31,6 +31,7 @@ MOST_UNASKED = 1_000_000
 MOST_WAITING = 100_000
 MOST_NAMED = 10_000
 RECORD_BYTES = 512  # of records; so many count as one thing more
+POLICY_THINGS = 8  # as much as so many things takes a task that waits for a policy: 6.3 KB
 
 _ASKED_FOR = {"smtp", *(service.name for service in SRV_SERVICES)}
 
@@ -43,12 +44,12 @@ class Waiting:
     """
 
     targets: DomainTargets
-    left: int = 0
+    left: int = 0  # at first, its policy alone
     weight: int = field(init=False)
 
     def __post_init__(self) -> None:
         answer = self.targets.answer
-        things = 1 + len(answer.mail_hosts()) + len(self.targets.endpoints())
+        things = 1 + len(answer.mail_hosts()) + len(self.targets.endpoints()) + self.left * POLICY_THINGS
         self.weight = things + answer.record_bytes // RECORD_BYTES
 
 
