@@ -10,8 +10,8 @@ Pure, and indifferent to the order in which things come. What is kept:
   of them: what was scanned before that, and is named by a domain later, is not scanned again, and the domain's record
   says that its status is not known.
 - *Domains that wait*: at most `MOST_WAITING`, counted with their hosts and endpoints, of 0.3 to 0.9 KB each, and with
-  what they keep of long records, and tasks that wait for policies: 16,000 domains with two MX hosts are at most 90 MB. Then the intake is held back; what
-  they wait for is in the engine's hands already, so that it ends.
+  what they keep of long records, and tasks that wait for policies: 16,000 domains with two MX hosts are at most 90 MB.
+  Then the intake is held back; what they wait for is in the engine's hands already, so that it ends.
 - *TLSA records* of endpoints that are not over, shared with the domains that wait; names of leaves that a DANE-TA
   record may need (rare): at most `MOST_NAMED` sets of them, and then a name that is missing is not held against a leaf.
 """

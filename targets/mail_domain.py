@@ -2,13 +2,15 @@
 
     MX, TXT, SRV ──▶ the hosts that they name: A, AAAA ──▶ TLSA, where DNSSEC does not rule it out
 
-What is asked at each step, is asked side by side; of the hosts, a few at a time.
+What is asked at each step, is asked side by side; of the hosts, a few at a time. Hosts whose turn does not come in
+time, because others were slow, are not asked: domains with a hundred of them held up all others for half an hour.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
+from math import inf
 from typing import Generic, Protocol, TypeVar
 
 import trio
@@ -45,6 +47,7 @@ from targets.services import Service
 from targets.target import Address, MailDomain
 
 HOSTS_AT_ONCE = 10  # of one domain
+HOSTS_S = 60.0  # after which no other one is begun
 
 T = TypeVar("T")
 _Ask = Callable[[str, RdataType], Awaitable[DnsAnswer]]
@@ -96,11 +99,13 @@ class _Asking:
         self._below: _Ask = resolver.ask  # names below the domain
         self._with_policies = with_policies
         self._at_once = trio.Semaphore(HOSTS_AT_ONCE)
+        self._until = inf
 
     async def about(self, domain: MailDomain, mx: DnsAnswer | None, named: MxSet) -> DomainAnswer:
         """All of them. Where the domain does not exist, nothing below it does (RFC 8020 §2): then nobody is asked."""
         if mx and mx.status is DnsStatus.NXDOMAIN and mx.canonical is None:
             self._below = _gone(mx)
+        self._until = trio.current_time() + HOSTS_S
         policies = self._with_policies and mx is not None
         async with trio.open_nursery() as nursery:
             mta_sts = _Started(nursery, partial(self._text, f"_mta-sts.{domain.name}")) if policies else None
@@ -152,6 +157,8 @@ class _Asking:
     async def _host(self, name: str, tlsa_port: int | None, named_by: str | None = None) -> MailHost:
         """A host with its addresses, and its TLSA records for that port."""
         async with self._at_once:
+            if trio.current_time() >= self._until:
+                return MailHost(name, DnsStatus.TIMEOUT, is_final=False)
             host = await ask_host(self._resolver, name)
             if tlsa_port and self._with_policies and host.status is DnsStatus.OK and _may_have_tlsa(host.dnssec):
                 host = await self._with_tlsa(host, tlsa_port)
