@@ -452,3 +452,19 @@ def test_what_an_address_owes(slow: str, other: str, is_left_alone: bool) -> Non
         owed.note(slow, 0.2, 700)
     owed.note(slow, 59, 760)
     assert not owed.owes_too_much(slow, 760)
+
+
+async def test_tickets_without_end() -> None:
+    """What TLS brings besides data is bounded as well: it would keep us at work for a minute."""
+    tls = context()
+    tls.num_tickets = 20_000
+    fetched, _ = await fetched_from(saying(GOOD), tls)
+    assert (fetched.cause, fetched.firm_result) == (Cause.TOO_LARGE, Result.STS_POLICY_FETCH_ERROR)
+
+
+async def test_some_tickets() -> None:
+    """Those that a server sends are in nobody's way."""
+    tls = context()
+    tls.num_tickets = 10
+    fetched, _ = await fetched_from(saying(GOOD), tls)
+    assert fetched.body == BODY
