@@ -32,7 +32,8 @@ from targets.domain_targets import DomainTargets
 from targets.mail_answer import DomainAnswer
 
 AT_ONCE = 20  # records that are made without letting others run
-MOST_READY = 20_000  # domains that need nothing more but their record
+MOST_READY = 100_000  # domains that need nothing more but their record, counted as those that wait
+HEAVY = 1_000  # so much weight, too, is all that is made without letting others run
 
 Fetch = Callable[[str], Awaitable[Fetched]]
 
@@ -56,6 +57,7 @@ class DomainDesk:
         self._room = room
         self._sts: dict[Waiting, StsFound] = {}
         self._ready: deque[Waiting] = deque()
+        self._ready_weight = 0
         self._changed = trio.Event()
         self._scope = trio.CancelScope()
         self._nursery: trio.Nursery | None = None
@@ -108,7 +110,7 @@ class DomainDesk:
 
     async def room(self) -> None:
         """Wait while too many domains wait; those that were taken have to have their endpoints begun first."""
-        while self._domains.is_full or len(self._ready) >= MOST_READY:
+        while self._domains.is_full or self._ready_weight >= MOST_READY:
             await self._changed.wait()
 
     def over(self, interview: Interview, record: Record, ended: float) -> None:
@@ -144,12 +146,17 @@ class DomainDesk:
     def _is_ready(self, waitings: list[Waiting]) -> None:
         if waitings:
             self._ready += waitings
+            self._ready_weight += sum(each.weight for each in waitings)
             self._announce()
 
     async def _write_ready(self) -> None:
         await self._room()
-        for _ in range(min(AT_ONCE, len(self._ready))):
-            self._record(self._ready.popleft())
+        written = weight = 0
+        while self._ready and written < AT_ONCE and weight < HEAVY:
+            waiting = self._ready.popleft()
+            self._record(waiting)
+            written, weight = written + 1, weight + waiting.weight
+        self._ready_weight -= weight
         self._announce()
         await trio.lowlevel.checkpoint()
 

@@ -9,16 +9,16 @@ Pure, and indifferent to the order in which things come. What is kept:
   (`result_table.py`). As long as no domain has come, and none is announced by `--mx` or `--srv`, at most `MOST_UNASKED`
   of them: what was scanned before that, and is named by a domain later, is not scanned again, and the domain's record
   says that its status is not known.
-- *Domains that wait*: at most `MOST_WAITING`, counted with their hosts and endpoints, of 0.3 to 0.9 KB each: 16,000
-  domains with two MX hosts are at most 90 MB. Then the intake is held back; what they wait for is in the engine's hands
-  already, so that it ends.
+- *Domains that wait*: at most `MOST_WAITING`, counted with their hosts and endpoints, of 0.3 to 0.9 KB each, and with
+  what they keep of long records, and tasks that wait for policies: 16,000 domains with two MX hosts are at most 90 MB.
+  Then the intake is held back; what they wait for is in the engine's hands already, so that it ends.
 - *TLSA records* of endpoints that are not over, shared with the domains that wait; names of leaves that a DANE-TA
   record may need (rare): at most `MOST_NAMED` sets of them, and then a name that is missing is not held against a leaf.
 """
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from scanner.endpoint_result import EndpointResult, TlsaSet, unpacked
@@ -30,21 +30,27 @@ from targets.target import Endpoint
 MOST_UNASKED = 1_000_000
 MOST_WAITING = 100_000
 MOST_NAMED = 10_000
+RECORD_BYTES = 512  # of records; so many count as one thing more
+POLICY_THINGS = 8  # as much as so many things takes a task that waits for a policy: 6.3 KB
 
 _ASKED_FOR = {"smtp", *(service.name for service in SRV_SERVICES)}
 
 
 @dataclass(slots=True, eq=False)
 class Waiting:
-    """A domain, and how many things it waits for: endpoints, and its policy."""
+    """A domain, and how many things it waits for: endpoints, and its policy.
+
+    `weight` is how many things it holds in memory.
+    """
 
     targets: DomainTargets
-    left: int = 0
+    left: int = 0  # at first, its policy alone
+    weight: int = field(init=False)
 
-    @property
-    def weight(self) -> int:
-        """How many things it holds in memory."""
-        return 1 + len(self.targets.answer.mail_hosts()) + len(self.targets.endpoints())
+    def __post_init__(self) -> None:
+        answer = self.targets.answer
+        things = 1 + len(answer.mail_hosts()) + len(self.targets.endpoints()) + self.left * POLICY_THINGS
+        self.weight = things + answer.record_bytes // RECORD_BYTES
 
 
 def tlsa_of_host(host: MailHost) -> TlsaSet | None:
@@ -67,7 +73,7 @@ class Domains:
         self._most_unasked: float = most_unasked
         self._have_come = are_expected
         self._forgot = False  # has a result not been kept?
-        self._waiting: dict[Waiting, int] = {}  # with their weights
+        self._waiting: dict[Waiting, None] = {}  # in the order in which they came
         self.weight = 0  # of all that wait
 
     @property
@@ -89,7 +95,6 @@ class Domains:
         keys = {self._key(endpoint): endpoint.id for endpoint in targets.endpoints()}
         fresh = {endpoint.id for endpoint in targets.fresh}
         waiting = Waiting(targets, policies)
-        weight = waiting.weight
         self._expect(targets)
         for key, name in keys.items():  # nothing may fail from here on: a domain would be half expected
             will_come = name in fresh or key in self._awaited or not self._forgot
@@ -97,8 +102,8 @@ class Domains:
                 self._awaited.setdefault(key, []).append(waiting)
                 waiting.left += 1
         if waiting.left:
-            self._waiting[waiting] = weight
-            self.weight += weight
+            self._waiting[waiting] = None
+            self.weight += waiting.weight
         return waiting
 
     def _expect(self, targets: DomainTargets) -> None:
@@ -147,7 +152,9 @@ class Domains:
         for waiting in waitings:
             waiting.left -= 1
             if not waiting.left:
-                self.weight -= self._waiting.pop(waiting, 0)
+                if waiting in self._waiting:
+                    del self._waiting[waiting]
+                    self.weight -= waiting.weight
                 ready.append(waiting)
         return ready
 

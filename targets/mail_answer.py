@@ -22,6 +22,8 @@ MAX_MX = 100  # of one domain; those with 60 are known
 MAX_SRV = 20  # of one service
 MAX_ADDRESSES = 32  # of one host
 MAX_TLSA = 32  # records of one host and port; a rollover has two or four
+MAX_TLSA_BYTES = 16_384  # of them together; a whole certificate has one or two thousand
+MIN_TLSA_BYTES = 3  # of one: its numbers
 
 # RFC 6186 §3, RFC 8314 §5.1, RFC 6120 §3.2.1: `_name._tcp.domain`, called as our services are.
 SRV_SERVICES: tuple[Service, ...] = tuple(
@@ -103,7 +105,8 @@ class SrvAnswer:
 class DomainAnswer:
     """All that the DNS says of a mail domain. What was not asked is None.
 
-    `error` is a bug of ours that ended the asking.
+    The answers about MX and SRV are without their records: `hosts` and `srv` have what there is in them. `error` is a
+    bug of ours that ended the asking.
     """
 
     domain: MailDomain
@@ -123,6 +126,13 @@ class DomainAnswer:
         answers = [self.mx, self.mta_sts, self.tls_rpt, *(each.answer for each in (self.srv or {}).values())]
         settled = all(answer.status.is_final for answer in answers if answer)
         return settled and all(host.is_final for host in self.mail_hosts())
+
+    @property
+    def record_bytes(self) -> int:
+        """How many bytes it keeps of records, which are as many as somebody likes: TLSA, and texts of policies."""
+        texts = (record for answer in (self.mta_sts, self.tls_rpt) if answer for record in answer.records)
+        tlsas = (record for mx in self.hosts for record in mx.host.tlsa or ())
+        return sum(len(record.to_wire() or b"") for records in (texts, tlsas) for record in records)
 
     def mail_hosts(self) -> list[MailHost]:
         """Every host that its records name."""

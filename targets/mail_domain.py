@@ -2,17 +2,20 @@
 
     MX, TXT, SRV ──▶ the hosts that they name: A, AAAA ──▶ TLSA, where DNSSEC does not rule it out
 
-What is asked at each step, is asked side by side; of the hosts, a few at a time.
+What is asked at each step, is asked side by side; of the hosts, a few at a time. Hosts whose turn does not come in
+time, because others were slow, are not asked: domains with a hundred of them held up all others for half an hour.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
+from math import inf
 from typing import Generic, Protocol, TypeVar
 
 import trio
-from dns.rdata import Rdata
+from dns.rdata import GenericRdata, Rdata
+from dns.rdataclass import RdataClass
 from dns.rdatatype import RdataType
 from dns.rdtypes.IN.A import A
 from dns.rdtypes.IN.AAAA import AAAA
@@ -22,6 +25,8 @@ from targets.answer import DnsAnswer, Dnssec, DnsStatus
 from targets.mail_answer import (
     MAX_ADDRESSES,
     MAX_TLSA,
+    MAX_TLSA_BYTES,
+    MIN_TLSA_BYTES,
     SRV_SERVICES,
     DomainAnswer,
     MailHost,
@@ -42,6 +47,7 @@ from targets.services import Service
 from targets.target import Address, MailDomain
 
 HOSTS_AT_ONCE = 10  # of one domain
+HOSTS_S = 60.0  # after which no other one is begun
 
 T = TypeVar("T")
 _Ask = Callable[[str, RdataType], Awaitable[DnsAnswer]]
@@ -61,10 +67,12 @@ async def ask_domain(resolver: Asks, domain: MailDomain, *, with_policies: bool)
     """
     asking = _Asking(resolver, with_policies=with_policies)
     # By itself, so that what it raises where there is nobody to ask comes out as it is, and not in a group.
-    mx = await resolver.ask(domain.name, RdataType.MX) if domain.mx else None
-    if mx is None:
+    if not domain.mx:
         await resolver.ask(_srv_name(SRV_SERVICES[0], domain), RdataType.SRV)
-    return await asking.about(domain, mx)
+        return await asking.about(domain, None, MxSet())
+    mx = await resolver.ask(domain.name, RdataType.MX)
+    named, mx = mx_set(mx), _without_records(mx)
+    return await asking.about(domain, mx, named)
 
 
 async def ask_host(resolver: Asks, name: str) -> MailHost:
@@ -91,12 +99,13 @@ class _Asking:
         self._below: _Ask = resolver.ask  # names below the domain
         self._with_policies = with_policies
         self._at_once = trio.Semaphore(HOSTS_AT_ONCE)
+        self._until = inf
 
-    async def about(self, domain: MailDomain, mx: DnsAnswer | None) -> DomainAnswer:
+    async def about(self, domain: MailDomain, mx: DnsAnswer | None, named: MxSet) -> DomainAnswer:
         """All of them. Where the domain does not exist, nothing below it does (RFC 8020 §2): then nobody is asked."""
-        named = mx_set(mx) if mx else MxSet()
         if mx and mx.status is DnsStatus.NXDOMAIN and mx.canonical is None:
             self._below = _gone(mx)
+        self._until = trio.current_time() + HOSTS_S
         policies = self._with_policies and mx is not None
         async with trio.open_nursery() as nursery:
             mta_sts = _Started(nursery, partial(self._text, f"_mta-sts.{domain.name}")) if policies else None
@@ -136,7 +145,7 @@ class _Asking:
 
     async def _srv_of(self, service: Service, domain: MailDomain) -> SrvAnswer:
         answer = await self._below(_srv_name(service, domain), RdataType.SRV)
-        records = srv_records(answer)
+        records, answer = srv_records(answer), _without_records(answer)
         if records is None:
             return SrvAnswer(answer, None)
         return SrvAnswer(answer, tuple(await _side_by_side([partial(self._srv_target, each) for each in records])))
@@ -148,6 +157,8 @@ class _Asking:
     async def _host(self, name: str, tlsa_port: int | None, named_by: str | None = None) -> MailHost:
         """A host with its addresses, and its TLSA records for that port."""
         async with self._at_once:
+            if trio.current_time() >= self._until:
+                return MailHost(name, DnsStatus.TIMEOUT, is_final=False)
             host = await ask_host(self._resolver, name)
             if tlsa_port and self._with_policies and host.status is DnsStatus.OK and _may_have_tlsa(host.dnssec):
                 host = await self._with_tlsa(host, tlsa_port)
@@ -204,6 +215,11 @@ def _gone(domain: DnsAnswer) -> _Ask:
     return ask
 
 
+def _without_records(answer: DnsAnswer) -> DnsAnswer:
+    """What was taken out of them is kept, and they are not: 1,000 names of 80 labels take 4 MB, of each domain."""
+    return replace(answer, records=())
+
+
 def _srv_name(service: Service, domain: MailDomain) -> str:
     return f"_{service.name}._tcp.{domain.name}"
 
@@ -223,9 +239,17 @@ def _addresses(answer: DnsAnswer) -> list[Address]:
 
 
 def _tlsa_records(answer: DnsAnswer) -> tuple[Rdata, ...] | None:
+    """The short ones rather than the long; what does not fit is cut off, and then no whole certificate or key."""
     if not answer.status.is_final:
         return None
-    return tuple(sorted(answer.records, key=lambda record: record.to_wire() or b"")[:MAX_TLSA])
+    kept, left = list[Rdata](), MAX_TLSA_BYTES
+    wires = {record.to_wire() or b"": record for record in answer.records}
+    for wire in sorted(wires, key=lambda wire: (len(wire), wire))[:MAX_TLSA]:
+        if left < MIN_TLSA_BYTES:
+            break
+        kept.append(wires[wire] if len(wire) <= left else GenericRdata(RdataClass.IN, RdataType.TLSA, wire[:left]))
+        left -= len(wire)
+    return tuple(sorted(kept, key=lambda record: record.to_wire() or b""))
 
 
 def _oddities(named_by: str | None, host: MailHost) -> frozenset[Oddity]:

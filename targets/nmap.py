@@ -2,7 +2,8 @@
 
 Each port counts as a line; one that is not open, or not TCP, names nothing. A name that the user gave to nmap is the
 host; one that nmap found by a PTR record is a tag, `ptr`: it is not what a client would ask for. Grepable output has
-only the latter. The document may have a DOCTYPE, as nmap's has, but neither entities nor depth nor an endless tag.
+only the latter. The document may have a DOCTYPE, as nmap's has, but neither entities, nor attributes that it declares
+for every tag, nor depth, nor an endless tag.
 """
 
 import re
@@ -68,6 +69,7 @@ class XmlReader:
         self._parser.StartElementHandler = self._begin
         self._parser.EndElementHandler = self._finish
         self._parser.EntityDeclHandler = self._refuse_entity
+        self._parser.AttlistDeclHandler = self._refuse_attributes
         self._parser.buffer_text = False
         self._fed = 0
         self._found: list[Found] = []
@@ -76,12 +78,16 @@ class XmlReader:
         self._port: dict[str, str] = {}
 
     def feed(self, data: bytes) -> Iterator[Found]:
-        """The ports that are complete now. Raises FormatError."""
-        self._parse(data, is_last=False)
+        """The ports that are complete now, and then FormatError, if what comes behind them is wrong."""
+        try:
+            self._parse(data, is_last=False)
+        except FormatError:
+            yield from self._taken()
+            raise
+        yield from self._taken()
         self._fed += len(data)
         if self._fed - self._parser.CurrentByteIndex > _MAX_TOKEN_BYTES:
             raise FormatError(f"a tag of the XML is longer than {_MAX_TOKEN_BYTES:,} bytes", self._line)
-        return self._taken()
 
     def end(self) -> Iterator[Found]:
         """Raises FormatError where the document has no end, as that of an nmap that was stopped."""
@@ -131,3 +137,6 @@ class XmlReader:
 
     def _refuse_entity(self, *_: object) -> None:
         raise FormatError("the XML declares entities, which nmap's never does", self._line)
+
+    def _refuse_attributes(self, *_: object) -> None:
+        raise FormatError("the XML declares attributes, which nmap's never does", self._line)

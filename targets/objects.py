@@ -15,7 +15,7 @@ def rows(text: str) -> tuple[Row, ...]:
     cells = [(key, _cell(key, value)) for key, value in found.items() if key in COLUMNS]
     if not NAMING.intersection(key for key, cell in cells if cell):
         raise TargetError("the object has neither a host, nor an address, nor a domain")
-    tags = [(_safe(key), _tag(value)) for key, value in found.items() if key not in COLUMNS and value is not None]
+    tags = [(_safe(key), _tag(key, value)) for key, value in found.items() if key not in COLUMNS and value is not None]
     return (Row.of(cells + tags),)
 
 
@@ -41,8 +41,12 @@ def _cell(key: str, value: Any) -> str:
     raise TargetError(f"the value of {key!r} is not text")
 
 
-def _tag(value: Any) -> str:
-    return _safe(value if isinstance(value, str) else orjson.dumps(value).decode())
+def _tag(key: str, value: Any) -> str:
+    """The library reads what is nested deeper than it can write."""
+    try:
+        return _safe(value if isinstance(value, str) else orjson.dumps(value).decode())
+    except orjson.JSONEncodeError as error:
+        raise TargetError(f"the value of {_safe(key)!r} is nested too deeply") from error
 
 
 def _safe(text: str) -> str:

@@ -170,8 +170,9 @@ class Resolver:
     async def _answer(self, question: Question) -> DnsAnswer:
         """From the servers; along the chain of aliases, where one leaves it unfinished."""
         aliases, ttl_s, dnssec, asked = 0, MAX_TTL_S, Dnssec.SECURE, question
+        patience = self._servers().patience()
         while True:
-            said = await self._servers().ask(asked)
+            said = await self._servers().ask(asked, patience)
             canonical = asked.name if aliases else None
             if isinstance(said, Failed):
                 return _failed(said, canonical)

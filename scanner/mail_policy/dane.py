@@ -31,6 +31,7 @@ from dns.rdata import Rdata
 from dns.rdatatype import RdataType
 from OpenSSL import crypto
 
+from scanner.cache import Cache
 from scanner.mail_policy.result import Result, each_once
 from scanner.tls.certificate import read_certificate, spki_of
 from scanner.trust import TrustStore, dns_names_of, name_host, why_untrusted
@@ -42,6 +43,7 @@ FULL, SHA2_256, SHA2_512 = 0, 1, 2
 
 _NUMBERS = 3  # octets before the data
 _DIGESTS = {SHA2_256: sha256, SHA2_512: sha512}
+_WHOLE = Cache[bool](10_000)  # records in full, some 250 bytes each
 _DH = {crypto.TYPE_DH, 920}  # of PKCS #3, and EVP_PKEY_DHX: of X9.42
 _UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion)
 
@@ -162,11 +164,16 @@ def _unusable(tlsa: Tlsa) -> Unusable | None:
     if tlsa.selector not in (CERTIFICATE, KEY):
         return Unusable.SELECTOR
     if tlsa.matching == FULL:
-        is_whole = _is_certificate if tlsa.selector == CERTIFICATE else _is_key
-        return None if is_whole(tlsa.data) else Unusable.DATA
+        return None if _is_whole(tlsa.selector, tlsa.data) else Unusable.DATA
     if tlsa.matching not in _DIGESTS:
         return Unusable.MATCHING
     return None if len(tlsa.data) == _DIGESTS[tlsa.matching]().digest_size else Unusable.DATA
+
+
+def _is_whole(selector: int, data: bytes) -> bool:
+    """Is it a certificate, or a key? Looked at once: a domain's 32 records are judged again for each endpoint."""
+    is_one = _is_certificate if selector == CERTIFICATE else _is_key
+    return _WHOLE.get(f"{selector}:{sha256(data).hexdigest()}", lambda: is_one(data), 1)
 
 
 def _is_certificate(data: bytes) -> bool:

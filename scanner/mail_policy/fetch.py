@@ -5,13 +5,15 @@ connection is made to one of those addresses and to no other: the HTTP library g
 redirect is followed, no proxy of the environment is asked, no cookie is kept. What comes is bounded in size and time.
 
 At most so many fetches are under way at once and so many begin a second; an address is asked by one at a time, because
-hosters serve the policies of thousands of domains from it. Who waits for a busy address holds no permit.
+hosters serve the policies of thousands of domains from it. Who waits for a busy address holds no permit; and one that
+is slow is not waited for by all of them (`_Slow`): a single address would hold up a run for days.
 """
 
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from ipaddress import ip_network
 from math import inf
 
 import trio
@@ -25,6 +27,10 @@ MAX_ADDRESSES = 8  # are tried; a policy host has two or four
 MAX_HOST = 253  # RFC 1035 §2.3.4
 MAX_CACHED_BYTES = 8_388_608  # of bodies, with so many bytes on top for each: 10,000 ordinary policies
 CACHE_ENTRY_BYTES = 512
+EASY_S = 2.0  # a fetch; what it takes longer, its address owes
+MOST_OWED_S = 60.0  # who owes more is left alone
+FORGIVEN = 0.1  # seconds of what it owes, a second
+V6_PREFIX = 64  # of the addresses that owe together: whoever has one of them has them all
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,7 @@ class PolicyFetcher:
         self._limits = limits or PolicyLimits()
         self._port = port
         self._context = context_of(store) if store else None
-        self._domains, self._addresses = _Turns(), _Turns()
+        self._domains, self._addresses, self._slow = _Turns(), _Turns(), _Slow()
         self._permits = trio.CapacityLimiter(self._limits.fetches or inf)
         self._pace = _Pace(self._limits.rate)
 
@@ -103,15 +109,28 @@ class PolicyFetcher:
         """From the first one that takes a connection; where none does, one that may do so later counts for more."""
         left_s, failed = self._limits.fetch_s, list[Fetched]()
         for address in addresses:
-            async with self._addresses.of(address), self._permits:
-                await self._pace.turn()
-                asked = Exchange(host, address, self._port, self._limits.connect_s, context)
-                started = trio.current_time()
-                failed.append(fetched := await asked.within(left_s))
-                left_s -= trio.current_time() - started
+            fetched, took_s = await self._fetch_from_one(address, host, context, left_s)
+            failed.append(fetched)
+            left_s -= took_s
             if fetched.address or left_s <= 0:
                 return fetched
         return next((each for each in failed if each.transient), failed[-1])
+
+    async def _fetch_from_one(
+        self, address: str, host: str, context: ssl.SSLContext, left_s: float
+    ) -> tuple[Fetched, float]:
+        """What came of it, and how many seconds it took."""
+        async with self._addresses.of(address):
+            if self._slow.owes_too_much(address, trio.current_time()):
+                return failed_fetch(Cause.TIMEOUT, f"{address} is left alone: it kept others waiting too long"), 0
+            async with self._permits:
+                await self._pace.turn()
+                asked = Exchange(host, address, self._port, self._limits.connect_s, context)
+                started = trio.current_time()
+                fetched = await asked.within(left_s)
+                took_s = trio.current_time() - started
+            self._slow.note(address, took_s, trio.current_time())
+        return fetched, took_s
 
 
 class _Turns:
@@ -130,6 +149,34 @@ class _Turns:
         finally:
             if not lock.locked() and self._locks.get(key) is lock:  # a lock that is let go of goes to whoever waits
                 del self._locks[key]
+
+
+class _Slow:
+    """What addresses owe: the time that fetches from them took beyond what is easy, less what is forgiven since."""
+
+    def __init__(self) -> None:
+        self._owed: dict[str, tuple[float, float]] = {}  # seconds, and when; each has cost a fetch
+
+    def owes_too_much(self, address: str, now: float) -> bool:
+        """Is it to be left alone?"""
+        return self._owes(_together(address), now) > MOST_OWED_S
+
+    def note(self, address: str, took_s: float, now: float) -> None:
+        """A fetch took so long."""
+        key = _together(address)
+        owed = self._owes(key, now) + took_s - EASY_S
+        self._owed.pop(key, None)
+        if owed > 0:
+            self._owed[key] = owed, now
+
+    def _owes(self, key: str, now: float) -> float:
+        owed, since = self._owed.get(key, (0.0, now))
+        return max(0.0, owed - FORGIVEN * (now - since))
+
+
+def _together(address: str) -> str:
+    """The network that an IPv6 address owes with; an IPv4 address is by itself."""
+    return str(ip_network(f"{address}/{V6_PREFIX}", strict=False)) if ":" in address else address
 
 
 class _Pace:

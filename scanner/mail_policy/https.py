@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import httpcore
 import trio
@@ -26,6 +27,7 @@ from scanner.wire_text import printable
 PATH = b"/.well-known/mta-sts.txt"
 MAX_RESPONSE_BYTES = MAX_POLICY_BYTES + 32_768  # with its headers, and how it is packed
 MAX_RECEIVES = 4_096  # of one response: each takes work, and may bring one byte
+MAX_TLS_BYTES = 1_048_576  # of it as they come: a record of TLS may bring no data at all, such as one more ticket
 
 _HEADERS = ((b"User-Agent", f"tlsweep/{__version__}".encode()), (b"Accept", b"text/plain"), (b"Connection", b"close"))
 # X509_V_ERR_*
@@ -188,7 +190,7 @@ def failed_fetch(
 
 def context_of(store: TrustStore) -> ssl.SSLContext:
     """As RFC 8461 §3.3 asks for: a certificate with the name as a DNS-ID, never as a common name. TLS 1.2 or later."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = _Context(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.hostname_checks_common_name = False
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # as in `trust`: an anchor need not be a root
@@ -282,3 +284,33 @@ class _Bounded(httpcore.AsyncNetworkStream):
     def get_extra_info(self, info: str) -> object:
         """What the library wants to know."""
         return self._inner.get_extra_info(info)
+
+
+class _Tls(ssl.SSLObject):
+    """The inside of TLS, which takes no more of the outside than a response can have."""
+
+    incoming: ssl.MemoryBIO
+    _left = MAX_TLS_BYTES
+    _unread = 0
+
+    def read(self, len: int = 1024, buffer: Any = None) -> Any:  # noqa: A002
+        """What comes next; what is no data counts as well."""
+        self._left -= self.incoming.pending - self._unread
+        if self._left < 0:
+            raise _TooLarge
+        try:
+            return super().read(len, buffer)
+        finally:
+            self._unread = self.incoming.pending
+
+
+class _Context(ssl.SSLContext):
+    """Makes these."""
+
+    sslobject_class = _Tls
+
+    def wrap_bio(self, incoming: ssl.MemoryBIO, *args: Any, **how: Any) -> Any:
+        """As it is, and it knows where its bytes come from."""
+        made: Any = super().wrap_bio(incoming, *args, **how)
+        made.incoming = incoming
+        return made

@@ -97,12 +97,16 @@ class Servers:
         self._turn = 0
         self._is_known_dead = False
 
-    async def ask(self, question: Question) -> Said | Failed:
-        """Within the lifetime; waiting for permits, and finding out whether a server is there, come on top of it."""
+    def patience(self) -> Patience:
+        """How long a question may take, with all that it leads to."""
+        return Patience(self._lifetime_s)
+
+    async def ask(self, question: Question, patience: Patience) -> Said | Failed:
+        """While there is patience; waiting for permits, and finding out whether a server is there, take none of it."""
         for server in self.all:
             if server.health.is_set_aside and server.health.is_due(trio.current_time()):
                 await server.probe()
-        course = _Course(Patience(self._lifetime_s), self._in_order())
+        course = _Course(patience, self._in_order())
         for _ in range(self._attempts):
             await course.pause()
             if ended := await self._pass(question, course):

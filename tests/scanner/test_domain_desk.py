@@ -162,6 +162,24 @@ async def test_room(autojump_clock: trio.testing.MockClock, monkeypatch: pytest.
         over(desk, targets[1].fresh[0])
 
 
+async def test_room_for_what_is_ready(autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So it is while the output takes nothing: domains that wait for their record alone have a weight as well."""
+    monkeypatch.setattr("scanner.domain_desk.MOST_READY", 6)
+    output, expanding = Output(), Expanding()
+    output.is_open = trio.Event()
+    async with desk_of(output) as desk:
+        first = expanding.targets(domain("d0.test", host("mx.test", "1.1.1.1")))
+        desk.take(first)
+        desk.take(expanding.targets(domain("d1.test", host("mx.test", "1.1.1.1"))))
+        over(desk, first.fresh[0])
+        with trio.move_on_after(1) as scope:
+            await desk.room()
+        assert scope.cancelled_caught
+        output.is_open.set()
+        await desk.room()
+    assert len(output.written) == 2
+
+
 # --- policies ---------------------------------------------------------------------------------------------------------
 
 

@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.conclusion import Status
-from scanner.domains import Domains, Waiting
+from scanner.domains import RECORD_BYTES, Domains, Waiting
 from scanner.endpoint_result import EndpointResult, TlsaSet
 from scanner.mail_policy.dane import Dane, tlsas_of, usability
 from targets.seen import Seen
 from targets.services import SERVICES
 from targets.target import Endpoint, Origin
+from tests.peers.answers import answer
 from tests.scanner.mail import NO_TLS, TLS, Expanding, domain, host
 
 KEY, OTHER_KEY = "3 1 1 " + "ab" * 32, "3 1 1 " + "cd" * 32
@@ -232,4 +233,19 @@ def test_memory_of_a_domain_that_waits() -> None:
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert (domains.waiting, domains.weight) == (count, 5 * count)
+    assert taken / domains.weight < 900
+
+
+def test_memory_of_long_records() -> None:
+    """What a domain keeps of its texts and its TLSA records counts, so that few such domains wait."""
+    domains, expanding, count = Domains(), Expanding(), 50
+    tracemalloc.start()
+    for number in range(count):
+        text = answer("TXT", '"v=STSv1; id=1; x="' + f' "{"y" * 250}"' * 200)
+        key = host(f"mx{number}.test", "1.1.1.1", records=["3 0 0 " + f"{number:04x}" + "ab" * 16_000])
+        domains.add(expanding.targets(domain(f"domain{number}.example", key, mta_sts=text, tls_rpt=text)))
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert domains.waiting == count
+    assert domains.weight > count * (50_000 + 16_000) / RECORD_BYTES
     assert taken / domains.weight < 900

@@ -1,12 +1,16 @@
 """A mail domain → what the DNS says of it."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 import pytest
+import trio
+import trio.testing
+from dns.rdatatype import RdataType
 
-from targets.answer import Dnssec, DnsStatus
-from targets.mail_answer import MAX_ADDRESSES, DomainAnswer, MailHost, Oddity
-from targets.mail_domain import HOSTS_AT_ONCE, ask_domain
+from targets.answer import DnsAnswer, Dnssec, DnsStatus
+from targets.mail_answer import MAX_ADDRESSES, MAX_MX, MAX_TLSA, MAX_TLSA_BYTES, DomainAnswer, MailHost, Oddity
+from targets.mail_domain import HOSTS_AT_ONCE, HOSTS_S, ask_domain
 from targets.resolver import NoNameServersError, Resolver
 from targets.services import SERVICES
 from targets.target import MailDomain, Origin
@@ -243,3 +247,54 @@ async def test_what_is_not_settled(question: str, is_final: bool) -> None:
     table: dict[str, Said] = {"example.org MX": ["10 mx.test."], "mx.test A": ["1.1.1.1"], "mx.test AAAA": ["2a00::1"]}
     found, _ = await asked(table | {question: DnsStatus.TIMEOUT})
     assert found.is_final == is_final
+
+
+async def test_what_is_not_kept_of_answers() -> None:
+    """MX and SRV records are gone when their hosts are known: 1,000 long names take megabytes, of each domain."""
+    table = {"example.org MX": ["10 a.test."], "_imaps._tcp.example.org SRV": ["0 0 993 a.test."]}
+    found, _ = await asked({**table, "a.test A": ["1.1.1.1"]}, srv=True)
+    assert found.mx is not None
+    assert (found.mx.status, found.mx.records) == (DnsStatus.OK, ())
+    (host,) = [mx.host for mx in found.hosts]
+    assert host.name == "a.test"
+    imaps = (found.srv or {})[SERVICES["imaps"]]
+    assert (imaps.answer.status, imaps.answer.records) == (DnsStatus.OK, ())
+    assert [target.host.name for target in imaps.targets or ()] == ["a.test"]
+
+
+@pytest.mark.parametrize("sizes", [[60_000], [60_000, 32, 32], [9_000] * 7, [MAX_TLSA_BYTES - 3, 32], [1_000] * 60])
+async def test_long_tlsa_records(sizes: list[int]) -> None:
+    """Of all that one host has, so many bytes are kept; the short ones are whole, and some are there if any were."""
+    records = [f"3 0 0 {number.to_bytes(2, 'big').hex()}{'ab' * (size - 2)}" for number, size in enumerate(sizes)]
+    host = await tlsa_of({"mx.test A": ["1.1.1.1"], "_25._tcp.mx.test TLSA": records})
+    kept = [record.to_wire() or b"" for record in host.tlsa or ()]
+    assert 0 < sum(map(len, kept)) <= MAX_TLSA_BYTES
+    assert len(kept) <= MAX_TLSA
+    assert all(each[:3] == bytes([3, 0, 0]) for each in kept)
+    assert sum(len(each) == 35 for each in kept) == sizes.count(32)
+
+
+class Slow(Answers):
+    """Takes a while to say which addresses a host has."""
+
+    async def ask(self, name: str, kind: RdataType) -> DnsAnswer:
+        """Also where there is none."""
+        if kind in (RdataType.A, RdataType.AAAA):
+            await trio.sleep(25)
+        return await super().ask(name, kind)
+
+
+@pytest.mark.parametrize("count", [HOSTS_AT_ONCE, MAX_MX])
+async def test_slow_hosts(autojump_clock: trio.testing.MockClock, count: int) -> None:
+    """Those whose turn does not come in a minute are not asked; that may be of the moment, and they are named."""
+    names = [f"mx{number:03}.test" for number in range(count)]
+    table = {f"{name} A": ["1.1.1.1"] for name in names}
+    resolver = Slow({"example.org MX": [f"10 {name}." for name in names], **table})
+    began = trio.current_time()
+    found = await ask_domain(resolver, MailDomain(Origin("mx:example.org", 1), "example.org"), with_policies=False)
+    assert trio.current_time() - began <= HOSTS_S + 25
+    assert [mx.host.name for mx in found.hosts] == names
+    asked_in_time = min(count, 3 * HOSTS_AT_ONCE)
+    statuses = Counter(mx.host.status for mx in found.hosts)
+    assert (statuses[DnsStatus.OK], statuses[DnsStatus.TIMEOUT]) == (asked_in_time, count - asked_in_time)
+    assert found.is_final == (count == asked_in_time)

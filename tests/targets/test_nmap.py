@@ -1,6 +1,7 @@
 """nmap's XML as a stream."""
 
 import tracemalloc
+from itertools import islice
 
 import pytest
 
@@ -51,6 +52,7 @@ def test_hosts_do_not_mix() -> None:
         (b"<!DOCTYPE nmaprun [<!ENTITY a 'b'>]><nmaprun>&a;</nmaprun>", "declares entities"),
         (b"<!DOCTYPE nmaprun [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><nmaprun>&a;</nmaprun>", "declares entities"),
         (b"<!DOCTYPE nmaprun [<!ENTITY % a 'b'>%a;]><nmaprun/>", "declares entities"),
+        (b"<!DOCTYPE nmaprun [<!ATTLIST port x CDATA 'y'>]><nmaprun/>", "declares attributes"),
         (b"<nmaprun>&a;</nmaprun>", "undefined entity"),
         (b"<nmaprun>" + b"<a>" * 100, "nested deeper"),
         (HEAD + OPEN, r"not well-formed XML \(no element found\)"),
@@ -65,6 +67,14 @@ def test_what_is_not_nmaps(content: bytes, why: str) -> None:
     with pytest.raises(FormatError, match=why) as caught:
         named(content)
     assert caught.value.line in (1, 2)
+
+
+def test_what_stands_before_a_mistake() -> None:
+    """A port that was complete is a target, also where the same block of bytes goes wrong behind it."""
+    found = XmlReader().feed(HEAD + OPEN + OPEN.replace(b"25", b"26") + b"</wrong>" + OPEN)
+    assert [row.port for _, row in islice(found, 2) if row] == ["25", "26"]
+    with pytest.raises(FormatError, match="mismatched tag"):
+        next(found)
 
 
 def test_an_nmap_that_was_stopped() -> None:

@@ -176,6 +176,17 @@ def test_tags() -> None:
     assert answer.origin.tags == {"sport": "25", "classification": "synack", "success": "1", "ttl": "64"}
 
 
+@pytest.mark.parametrize("depth", [200, 255, 900, 5_000])
+def test_tags_nested_deeply(depth: int) -> None:
+    """What is nested deeper than can be written again, or read at all, costs its own line and no other."""
+    nested = "[" * depth + "]" * depth
+    lines = f'{{"host": "a.example", "x": {nested}}}\n{{"host": "b.example"}}\n'
+    first, second = told(named(lines, services="smtp"))
+    assert first is not None
+    assert first.startswith(("the value of 'x' is nested too deeply", "not JSON") if depth > 250 else "a.example")
+    assert second == "b.example@None smtp:25"
+
+
 def test_lines_where_they_stand() -> None:
     """A record's line is that of the file, also where several ports stand on one, or one element on several."""
     ports = b'[{"port": 25, "status": "open"},\n{"port": 993, "status": "open"}]'

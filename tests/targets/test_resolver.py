@@ -291,6 +291,16 @@ async def test_aliases_in_a_circle() -> None:
     assert len(server.asked) == 16
 
 
+async def test_slow_aliases(patient_clock: MockClock) -> None:
+    """A chain of them has the time of one question, and not each of them: sixteen could take minutes."""
+    async with name_server(ZONE) as server:
+        server.follows_aliases, server.delay_s = False, 0.4
+        began = trio.current_time()
+        answer = await ask(resolver_for(server), "circle.example")
+        assert trio.current_time() - began < 1.5
+    assert answer.status is DnsStatus.TIMEOUT
+
+
 # --- how long it holds ------------------------------------------------------------------------------------------------
 
 

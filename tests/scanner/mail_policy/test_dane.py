@@ -14,7 +14,8 @@ from dns.rdatatype import RdataType
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.mail_policy.dane import FULL, KEY, Dane, Tlsa, Unusable, judge, tlsas_of, usability
+from scanner.cache import Cache
+from scanner.mail_policy.dane import CERTIFICATE, FULL, KEY, Dane, Tlsa, Unusable, judge, tlsas_of, usability
 from scanner.mail_policy.result import Result
 from tests.scanner.mail_policy.dane_matrix import INVALID, OK, UNNAMED, Case, World, broken, cases, tlsa
 from tests.scanner.test_trust import HOST, NOW, Made, alternative, leaf, rsa_key
@@ -220,3 +221,13 @@ def test_a_broken_digest_is_another() -> None:
     """The matrix breaks what it means to."""
     assert broken(ISSUER).data[:-1] == ISSUER.data[:-1]
     assert broken(ISSUER) != ISSUER
+
+
+def test_whole_records_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The records of a host are judged anew for each endpoint: 32 keys and 3,200 endpoints took 3.5 s, each domain."""
+    monkeypatch.setattr("scanner.mail_policy.dane._WHOLE", seen := Cache[bool](10))
+    key = rsa_key(2048).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    records = [Tlsa(3, KEY, FULL, key), Tlsa(3, CERTIFICATE, FULL, key), Tlsa(3, KEY, FULL, b"x")]
+    for _ in range(3):
+        assert [each.unusable for each in usability(records)] == [None, Unusable.DATA, Unusable.DATA]
+    assert seen.made == 3

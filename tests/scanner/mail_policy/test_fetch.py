@@ -13,7 +13,7 @@ import trustme
 from OpenSSL import crypto
 
 from scanner import __version__
-from scanner.mail_policy.fetch import PolicyFetcher, PolicyHost, PolicyLimits
+from scanner.mail_policy.fetch import PolicyFetcher, PolicyHost, PolicyLimits, _Slow
 from scanner.mail_policy.https import Cause, Fetched
 from scanner.mail_policy.mta_sts import MAX_POLICY_BYTES, read_policy
 from scanner.mail_policy.result import Result
@@ -408,3 +408,63 @@ async def test_so_many_a_second() -> None:
         started = trio.current_time()
         await fetch_all(fetcher, ["example.org", "a.example", "b.example"])
         assert trio.current_time() - started >= 2 / 20
+
+
+async def test_a_slow_address_is_not_waited_for_by_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After what one of them has waited there, the others are told so; and when it is forgiven, it is asked again."""
+    monkeypatch.setattr("scanner.mail_policy.fetch.EASY_S", 0.05)
+    monkeypatch.setattr("scanner.mail_policy.fetch.MOST_OWED_S", 0.2)
+    monkeypatch.setattr("scanner.mail_policy.fetch.FORGIVEN", 0)
+    domains = [f"{number}.example" for number in range(20)]
+    async with https_server(silent, context(HOST, *(f"mta-sts.{domain}" for domain in domains))) as server:
+        fetcher = PolicyFetcher(HERE, store(), HASTY, server.port)
+        waited = await fetch_all(fetcher, domains)
+        assert {(each.cause, each.firm_result) for each in waited} == {(Cause.TIMEOUT, None)}
+        assert min(each.detail or "" for each in waited).startswith("127.0.0.1 is left alone")
+        assert server.connections == 1
+        monkeypatch.setattr("scanner.mail_policy.fetch.FORGIVEN", 1_000)
+        await trio.sleep(0.01)
+        server.say = saying(GOOD)
+        assert (await fetcher.fetch(DOMAIN)).body == BODY
+
+
+@pytest.mark.parametrize(
+    ("slow", "other", "is_left_alone"),
+    [
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+    ],
+)
+def test_what_an_address_owes(slow: str, other: str, is_left_alone: bool) -> None:
+    """Quick fetches and the time that goes by take from it; in IPv6, the addresses of one network owe together."""
+    owed = _Slow()
+    assert not owed.owes_too_much(slow, 0)
+    owed.note(slow, 60, 60)
+    assert not owed.owes_too_much(slow, 60)
+    owed.note(slow, 60, 120)
+    assert owed.owes_too_much(slow, 120)
+    assert owed.owes_too_much(other, 120) == is_left_alone
+    assert owed.owes_too_much(slow, 600)
+    assert not owed.owes_too_much(slow, 700)
+    for _ in range(1_000):
+        owed.note(slow, 0.2, 700)
+    owed.note(slow, 59, 760)
+    assert not owed.owes_too_much(slow, 760)
+
+
+async def test_tickets_without_end() -> None:
+    """What TLS brings besides data is bounded as well: it would keep us at work for a minute."""
+    tls = context()
+    tls.num_tickets = 20_000
+    fetched, _ = await fetched_from(saying(GOOD), tls)
+    assert (fetched.cause, fetched.firm_result) == (Cause.TOO_LARGE, Result.STS_POLICY_FETCH_ERROR)
+
+
+async def test_some_tickets() -> None:
+    """Those that a server sends are in nobody's way."""
+    tls = context()
+    tls.num_tickets = 10
+    fetched, _ = await fetched_from(saying(GOOD), tls)
+    assert fetched.body == BODY
