@@ -91,8 +91,8 @@ def version_verdicts(
             flags = proof | seen.flags if seen else proof
             verdicts[version] = VersionVerdict(Known.YES, Evidence.IMPLIED, seen, flags=flags)
     if any(verdicts[version].verdict is Known.NO for version in verdicts.keys() & _HINTED):
-        newest = verdicts.get(Version.TLS1_3)
-        for version in verdicts.keys() & hinted_versions(tries, newest=bool(newest and newest.verdict is Known.YES)):
+        newest = Version.TLS1_3 in proved_versions(answers)
+        for version in verdicts.keys() & hinted_versions(tries, newest=newest):
             verdicts[version] = _doubted(version, verdicts[version])
     if economical and (unasked := {version for version, made in tries.items() if not made}):
         for version in unasked & absent(answers):
@@ -173,7 +173,7 @@ def _known(version: Version, hello: HelloAnswer, control: bool, *, climbed: bool
 
 
 def negotiation(answers: list[Answer]) -> Answer | None:
-    """The answer to the full handshake, where it was asked: of several, one that completed it, if may be the usual."""
+    """The answer to the full handshake, where it was asked: of several, one that completed it, the usual one first."""
     asked = [answer for answer in answers if isinstance(answer.question, Negotiate)]
     done = [answer for answer in asked if answer.handshake and answer.handshake.failure is None]
     usual = [answer for answer in done if answer.question == USUAL_HANDSHAKE]
