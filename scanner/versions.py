@@ -156,7 +156,7 @@ def _known(version: Version, hello: HelloAnswer, control: bool, *, climbed: bool
         case Evidence.ALERT if hello.alert == PROTOCOL_VERSION:
             return Known.NO
         case Evidence.ALERT if version is Version.SSLV3 and hello.alert == HANDSHAKE_FAILURE:
-            return Known.NO  # it has no alert 70, and was offered every suite that there is
+            return Known.NO  # it has no alert 70, and was offered all that servers of it had
         case Evidence.ALERT if version is Version.TLS1_3 and hello.alert == MISSING_EXTENSION:
             return Known.UNKNOWN  # that alert is of TLS 1.3: whoever says so speaks it (RFC 8446 §6.2)
         case Evidence.ALERT if version is Version.SSLV2:
