@@ -260,6 +260,7 @@ class EncryptedWire:
         self._budget = MAX_ENCRYPTED_BYTES
         self._end: End | None = None  # how the wire ended, where nobody has been told
         self._header, self._taken = b"", 0  # of the first record; how many bytes of records there were
+        self._heard = False  # was something said?
         self.alert: str | None = None  # the one that ended it
 
     @property
@@ -282,7 +283,9 @@ class EncryptedWire:
             raise WireEnded(self._end)
         while True:
             try:
-                return self._tls.recv(RECEIVE_BYTES)
+                data = self._tls.recv(RECEIVE_BYTES)
+                self._heard = True
+                return data
             except SSL.WantReadError:
                 pass
             except SSL.ZeroReturnError:
@@ -299,8 +302,11 @@ class EncryptedWire:
 
     @property
     def is_alert_alone(self) -> bool:
-        """Was an alert all that came? In TLS 1.3 a server sends tickets once the handshake is over to it, if any."""
-        return self.alert is not None and self._taken == self._first_bytes
+        """Was an alert all that came? In TLS 1.3 a server sends tickets once the handshake is over to it, if any.
+
+        What it says may have come in the same segment as the end of its handshake, and so before what is taken here.
+        """
+        return self.alert is not None and self._taken == self._first_bytes and not self._heard
 
     @property
     def _first_bytes(self) -> int:

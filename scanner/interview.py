@@ -252,7 +252,7 @@ class Interview:
     def _another_handshake(self) -> list[Question]:
         """A handshake that failed is tried once more: shorter, and capped at what was seen to be spoken.
 
-        If may be at a version that was had with what our library offers too: it may lack the groups of a newer one.
+        If it may be, at a version that was had with what our library offers too: it may lack the groups of a newer one.
         Where that helps, the length may have been the reason, and the long one is tried again: once may be chance.
         """
         handshakes = [answer for answer in self.answers if isinstance(answer.question, Negotiate)]

@@ -1,10 +1,10 @@
 """Is it the server that no handshake can be completed with, or our TLS library that has nothing which the server takes?
 
 Pure. A raw hello offers more than the library has: SSLv3, RC4, groups that are rare; and it can be without extensions,
-which the library's never is. What a server chooses of it is no
-more than its choice; it may have more. So a handshake that gets no ServerHello is our own limit only where everything
-that the server was seen to choose is beyond the library, and where its refusal says no more than that: an alert for
-want of something in common, FIN or RST. A ServerHello to the handshake itself shows that there was something.
+which the library's never is. What a server chooses of it is no more than its choice; it may have more. So a handshake
+that gets no ServerHello is our own limit only where everything that the server was seen to choose is beyond the
+library, and where its refusal says no more than that: an alert for want of something in common, FIN or RST. A
+ServerHello to the handshake itself shows that there was something.
 """
 
 from collections.abc import Iterator
@@ -23,10 +23,10 @@ from scanner.versions import offers
 _NOTHING_IN_COMMON = {
     *("handshake_failure", "insufficient_security", "protocol_version", "illegal_parameter", "internal_error"),
 }
-_WITHOUT_EXTENSIONS = "a hello without extensions"
 # And how those do that stumble over extensions.
 _CHOKED = {"decode_error", "unsupported_extension"}
 _HUNG_UP = {Verdict.CLOSED, Verdict.RESET}
+_WITHOUT_EXTENSIONS = "a hello without extensions"
 
 
 def as_our_limit(error: Outcome | None, answers: list[Answer], curve: int | None = None) -> Outcome | None:
@@ -55,7 +55,10 @@ def within_reach(answers: list[Answer]) -> set[Version]:
 
 
 def _lacks(asked: OfferVersion, hello: HelloAnswer, curve: int | None = None) -> str | None:
-    """SSL has no extensions at all."""
+    """What of this choice a handshake of ours has not; None where it offers all of it.
+
+    Extensions count from TLS 1.0 on, for SSL has none at all.
+    """
     if curve is not None and has_curve(hello):
         hello = replace(hello, group=curve)
     bare = asked.shape is Shape.NO_EXTENSIONS and (hello.version or 0) >= Version.TLS1_0.code

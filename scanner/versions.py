@@ -91,8 +91,8 @@ def version_verdicts(
             flags = proof | seen.flags if seen else proof
             verdicts[version] = VersionVerdict(Known.YES, Evidence.IMPLIED, seen, flags=flags)
     if any(verdicts[version].verdict is Known.NO for version in verdicts.keys() & _HINTED):
-        newest = verdicts.get(Version.TLS1_3)
-        for version in verdicts.keys() & hinted_versions(tries, newest=bool(newest and newest.verdict is Known.YES)):
+        newest = Version.TLS1_3 in proved_versions(answers)
+        for version in verdicts.keys() & hinted_versions(tries, newest=newest):
             verdicts[version] = _doubted(version, verdicts[version])
     if economical and (unasked := {version for version, made in tries.items() if not made}):
         for version in unasked & absent(answers):
@@ -156,7 +156,7 @@ def _known(version: Version, hello: HelloAnswer, control: bool, *, climbed: bool
         case Evidence.ALERT if hello.alert == PROTOCOL_VERSION:
             return Known.NO
         case Evidence.ALERT if version is Version.SSLV3 and hello.alert == HANDSHAKE_FAILURE:
-            return Known.NO  # it has no alert 70, and was offered every suite that there is
+            return Known.NO  # it has no alert 70, and was offered all that servers of it had
         case Evidence.ALERT if version is Version.TLS1_3 and hello.alert == MISSING_EXTENSION:
             return Known.UNKNOWN  # that alert is of TLS 1.3: whoever says so speaks it (RFC 8446 §6.2)
         case Evidence.ALERT if version is Version.SSLV2:
@@ -173,7 +173,7 @@ def _known(version: Version, hello: HelloAnswer, control: bool, *, climbed: bool
 
 
 def negotiation(answers: list[Answer]) -> Answer | None:
-    """The answer to the full handshake, where it was asked: of several, one that completed it, if may be the usual."""
+    """The answer to the full handshake, where it was asked: of several, one that completed it, the usual one first."""
     asked = [answer for answer in answers if isinstance(answer.question, Negotiate)]
     if len(asked) < 2:
         return asked[0] if asked else None

@@ -17,7 +17,6 @@ from typing import Any
 
 from scanner.probes.probe import Known, Probe, Talked
 from scanner.probes.sweep import (
-    RENEGOTIATION_SCSV,
     Listing,
     Script,
     Scripts,
@@ -35,7 +34,7 @@ from scanner.tls.hello import SUITES, Shape, groups_of
 from scanner.tls.names import Version, cipher_id, cipher_name, sslv2_cipher_id, sslv2_cipher_name
 from scanner.tls.offer import Offer
 from scanner.tls.strength import is_forward_secret, sslv2_weaknesses, weaknesses
-from scanner.tls.suites import suites_there_are, wants_user
+from scanner.tls.suites import RENEGOTIATION_SCSV, suites_there_are, wants_user
 from scanner.tls.talk import Talk
 
 # How long a list may be, and how long the next one is where a server does not answer that. Some refuse more than 128.

@@ -14,9 +14,9 @@ from scanner.probes.probe import Known, Probe, Talked
 from scanner.probes.sweep import usual_offer
 from scanner.tls.exchange import Evidence, HelloAnswer
 from scanner.tls.names import Version, alert_name
+from scanner.tls.suites import FALLBACK_SCSV
 from scanner.tls.talk import SayHello, Talk
 
-FALLBACK_SCSV = 0x5600
 # RFC 7507 §3 lets a server say protocol_version for a version that it does not speak. This one it does.
 _REFUSALS = {"inappropriate_fallback", "protocol_version"}
 _GOOD = {Version.TLS1_2, Version.TLS1_3}

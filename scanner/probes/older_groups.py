@@ -13,7 +13,6 @@ from typing import Any
 
 from scanner.probes.probe import Known
 from scanner.probes.sweep import (
-    RENEGOTIATION_SCSV,
     Listing,
     Script,
     UnclearError,
@@ -30,6 +29,7 @@ from scanner.tls.key_exchange import FINITE_GROUPS, FiniteGroup, curve_of, finit
 from scanner.tls.names import Version, cipher_name, group_id, group_name
 from scanner.tls.offer import Offer
 from scanner.tls.registry import CIPHERS
+from scanner.tls.suites import RENEGOTIATION_SCSV
 from scanner.tls.wire import HandshakeType
 
 MOST_SUITES = 64

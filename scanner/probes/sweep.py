@@ -30,7 +30,6 @@ T = TypeVar("T")
 Wish = Callable[[], Offer]  # made where it is not answered yet: of the others nobody needs the suites again
 Script = Generator[Wish, HelloAnswer, T]
 
-RENEGOTIATION_SCSV = 0x00FF  # RFC 5746 §3.3; some servers want to see it
 FIRM_ALERTS = {40, 71}  # handshake_failure, insufficient_security: nothing in common (RFC 8446 §6.2, RFC 5246 §7.2.2)
 _ENDS = {Evidence.CLOSED, Evidence.RESET, Evidence.TIMEOUT, Evidence.ALERT}
 

@@ -32,7 +32,7 @@ BIO_BYTES = 16_384
 NEWEST_RECORD_MINOR = 4  # records of TLS 1.3 say 3; some servers write 4
 
 # The order is that of OpenSSL's own default, which leaves out the two of CCM: a server may have nothing else.
-_TLS13_SUITES = (
+TLS13_CIPHERSUITES = (
     b"TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256"
     b":TLS_AES_128_CCM_SHA256:TLS_AES_128_CCM_8_SHA256"
 )
@@ -107,7 +107,7 @@ def measuring_context(alpn: tuple[bytes, ...] = (), newest: Version | None = Non
     """
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_cipher_list(b"ALL:COMPLEMENTOFALL:@SECLEVEL=0")
-    context.set_tls13_ciphersuites(_TLS13_SUITES)
+    context.set_tls13_ciphersuites(TLS13_CIPHERSUITES)
     context.set_options(_LEGACY_SERVER_CONNECT | _PADDING | SSL.OP_NO_RENEGOTIATION)
     context.set_mode(_RELEASE_BUFFERS)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)

@@ -14,8 +14,16 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
 
-from scanner.tls.names import Version, cipher_name
-from scanner.tls.suites import rests_on_certificate, suites_there_are, wants_user
+from scanner.tls.names import Version
+from scanner.tls.strength import weaknesses
+from scanner.tls.suites import (
+    RENEGOTIATION_SCSV,
+    TLS13_SUITES,
+    rests_on_certificate,
+    suite_name,
+    suites_there_are,
+    wants_user,
+)
 from scanner.tls.wire import ContentType, Extension, HandshakeType, extension, record, u8, u16, vector
 
 ENTROPY_BYTES = 96  # random, session id, key share
@@ -35,9 +43,6 @@ def _codes(text: str) -> tuple[int, ...]:
     return tuple(int(code, 16) for code in text.split())
 
 
-_TLS13_SUITES = _codes(
-    "1301 1302 1303 1304 1305 1306 1307 00c6 00c7 c0b4 c0b5 c103 c104 c105 c106"
-)  # the last: RFC 9367
 # Strongest first, so that a server that follows the client's order shows its best. The last lines are what only
 # broken servers still choose; without them such a server would look as if it did not speak the version at all.
 _AEAD_SUITES = _codes("c02b c02f c02c c030 cca9 cca8 c0ac c0ad 009e 009f ccaa 00a2 00a3 009c 009d c09c c09d")
@@ -52,7 +57,7 @@ _OLD_SUITES = _codes(
 # GOST: those of drafts, never registered, which are all that many servers there have; and those of RFC 9189.
 _OLD_GOST_SUITES = _codes("0081 ff85")
 _GOST_SUITES = _codes("c100 c101 c102") + _OLD_GOST_SUITES
-_RENEGOTIATION_SCSV = (0x00FF,)  # RFC 5746 §3.3; some servers want to see it
+_RENEGOTIATION_SCSV = (RENEGOTIATION_SCSV,)  # RFC 5746 §3.3; some servers want to see it
 # For a server below TLS 1.3 that would have nothing in common with its hello: what is the only choice of some.
 _LAST_RESORT_SUITES = _codes("000a c012 0016 0005 0004") + _GOST_SUITES
 
@@ -69,11 +74,11 @@ SUITES: dict[Version, tuple[int, ...]] = {
     Version.TLS1_1: _OLD_SUITES + _OLD_GOST_SUITES + _RENEGOTIATION_SCSV,
     Version.TLS1_2: _AEAD_SUITES + _SHA2_SUITES + _OLD_SUITES + _GOST_SUITES + _RENEGOTIATION_SCSV,
     Version.TLS1_3: (
-        *(*_TLS13_SUITES, *_AEAD_SUITES, *_SHA2_SUITES[:4], *_OLD_SUITES[:10], *_LAST_RESORT_SUITES),
+        *(*TLS13_SUITES, *_AEAD_SUITES, *_SHA2_SUITES[:4], *_OLD_SUITES[:10], *_LAST_RESORT_SUITES),
         *_RENEGOTIATION_SCSV,
     ),
 }
-_FAMILY = frozenset({*range(0x1300, 0x1400), *_TLS13_SUITES})  # what TLS 1.3 can have, and nothing else
+_FAMILY = frozenset({*range(0x1300, 0x1400), *TLS13_SUITES})  # what TLS 1.3 can have, and nothing else
 
 # RFC 8701: values that a server must pass over. One of each kind stands in the plain hello of TLS 1.3.
 _GREASE = 0x2A2A
@@ -212,18 +217,22 @@ def _beside_plain(version: Version, shape: Shape) -> tuple[int, ...]:
     """
     others = [suite for suite in suites_there_are(version) if suite not in SUITES[version]]
     others = [suite for suite in others if not _is_of(suite, _LEFT_OUT)]
-    others.sort(key=wants_user)  # last, for a server may say who it is to somebody else first
+    again: tuple[str, ...] = ()  # of those that it has
     if shape is Shape.SHARED_SECRET:
-        return tuple(suite for suite in others if not rests_on_certificate(suite))
-    if version is not Version.TLS1_2:
-        return (*(suite for suite in SUITES[version] if _is_of(suite, _KEY_TRANSPORT)), *others)
-    certified = [suite for suite in others if rests_on_certificate(suite) and not _is_of(suite, _LEFT_OUT_OF_TLS12)]
-    return (*(suite for suite in SUITES[version] if _is_of(suite, _IN_FINITE_FIELDS)), *certified)
+        others = [suite for suite in others if not rests_on_certificate(suite)]
+    elif version is Version.TLS1_2:
+        again = _IN_FINITE_FIELDS
+        others = [suite for suite in others if rests_on_certificate(suite) and not _is_of(suite, _LEFT_OUT_OF_TLS12)]
+    else:
+        again = _KEY_TRANSPORT
+    offered = [*(suite for suite in SUITES[version] if _is_of(suite, again)), *others]
+    # Strong ones first, as in the plain hello; and what wants a user last, for with such a suite a server may say that
+    # it knows nobody of that name, and look no further.
+    return tuple(sorted(offered, key=lambda suite: (wants_user(suite), bool(weaknesses(suite)))))
 
 
 def _is_of(suite: int, kinds: tuple[str, ...]) -> bool:
-    name = cipher_name(suite) or ""
-    return any(kind in name for kind in kinds)
+    return any(kind in suite_name(suite) for kind in kinds)
 
 
 def groups_of(version: Version, shape: Shape) -> tuple[int, ...]:

@@ -5,12 +5,12 @@ In TLS 1.3 a ticket comes encrypted, behind the handshake (RFC 8446 §4.6.1): it
 OpenSSL tells for its key log.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+from cryptography.hazmat.primitives.ciphers.aead import AESCCM, AESGCM, ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
@@ -22,11 +22,14 @@ NEW_SESSION_TICKET, EARLY_DATA = 4, 42
 IV_BYTES = 12  # RFC 8446 §5.3
 _MESSAGE_HEADER_BYTES = 4
 _ALL_SUITES = range(0x10000)
-_SUITES: dict[int, tuple[type[SHA256 | SHA384], type[AESGCM | ChaCha20Poly1305], int]] = {
-    # Digest, cipher, and the bytes of its key.
+_Cipher = Callable[[bytes], AESGCM | ChaCha20Poly1305 | AESCCM]
+_SUITES: dict[int, tuple[type[SHA256 | SHA384], _Cipher, int]] = {
+    # Digest, cipher, and the bytes of its key: all that a handshake of ours offers.
     0x1301: (SHA256, AESGCM, 16),
     0x1302: (SHA384, AESGCM, 32),
     0x1303: (SHA256, ChaCha20Poly1305, 32),
+    0x1304: (SHA256, AESCCM, 16),
+    0x1305: (SHA256, partial(AESCCM, tag_length=8), 16),
 }
 
 

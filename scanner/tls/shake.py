@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 
 from scanner.dialogue import Script, Send
-from scanner.tls.handshake import Handshake, HandshakeDialogue, outgoing
+from scanner.tls.handshake import TLS13_CIPHERSUITES, Handshake, HandshakeDialogue, outgoing
 from scanner.tls.names import Version
 from scanner.tls.talk import USUAL, Manner, Talk, Whom
 
@@ -28,6 +28,7 @@ def bare_context(
     """Nothing is verified, and old servers are let in, as in `measuring_context`."""
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_cipher_list(_FEW_CIPHERS if manner.small else ciphers)
+    context.set_tls13_ciphersuites(TLS13_CIPHERSUITES)
     context.set_options(_LEGACY_SERVER_CONNECT | (0 if manner.small else _PADDING) | options)
     if manner.short:
         context.set_tmp_ecdh(ec.SECP256R1())

@@ -1,13 +1,38 @@
 """Which suites a version can have, of all that there are; and which of them come without a certificate.
 
-Told from their names, as in `strength.py`: IANA's, and those of drafts that were never registered.
+Told from their names: IANA's, and those of drafts that were never registered.
 """
 
 from functools import cache
 
 from scanner.tls.names import Version, cipher_name
-from scanner.tls.registry import CIPHERS
-from scanner.tls.strength import TLS13_SUITES, UNREGISTERED
+from scanner.tls.registry import CIPHERS, OPENSSL_ONLY_CIPHERS
+
+# What servers had at code points that IANA never gave: draft-ietf-tls-56-bit-ciphersuites-01, Netscape's for FIPS 140,
+# draft-agl-tls-chacha20poly1305-04, and those that OpenSSL knows.
+UNREGISTERED: dict[int, str] = {
+    0x0060: "TLS_RSA_EXPORT1024_WITH_RC4_56_MD5",
+    0x0061: "TLS_RSA_EXPORT1024_WITH_RC2_CBC_56_MD5",
+    0x0062: "TLS_RSA_EXPORT1024_WITH_DES_CBC_SHA",
+    0x0063: "TLS_DHE_DSS_EXPORT1024_WITH_DES_CBC_SHA",
+    0x0064: "TLS_RSA_EXPORT1024_WITH_RC4_56_SHA",
+    0x0065: "TLS_DHE_DSS_EXPORT1024_WITH_RC4_56_SHA",
+    0x0066: "TLS_DHE_DSS_WITH_RC4_128_SHA",
+    0xFEFE: "TLS_RSA_FIPS_WITH_DES_CBC_SHA",
+    0xFEFF: "TLS_RSA_FIPS_WITH_3DES_EDE_CBC_SHA",
+    0xFFE0: "TLS_RSA_FIPS_WITH_3DES_EDE_CBC_SHA",
+    0xFFE1: "TLS_RSA_FIPS_WITH_DES_CBC_SHA",
+    0xCC13: "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+    0xCC14: "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+    0xCC15: "TLS_DHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+} | {code: name for name, code in OPENSSL_ONLY_CIPHERS.items()}
+
+# What only TLS 1.3 has: RFC 8446 §B.4, 8998, 9150, 9367, and AEGIS. Its key exchange is another matter than its suites,
+# and always ephemeral, but for pre-shared keys that we never offer.
+TLS13_SUITES = (
+    *(0x1301, 0x1302, 0x1303, 0x1304, 0x1305, 0x1306, 0x1307, 0x00C6, 0x00C7, 0xC0B4, 0xC0B5),
+    *(0xC103, 0xC104, 0xC105, 0xC106),
+)
 
 NULL_WITH_NULL, RENEGOTIATION_SCSV, FALLBACK_SCSV = 0x0000, 0x00FF, 0x5600
 _NO_SUITES = {NULL_WITH_NULL, RENEGOTIATION_SCSV, FALLBACK_SCSV}  # the first stands for "not yet" (RFC 5246 §A.5)

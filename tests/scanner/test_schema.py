@@ -38,6 +38,7 @@ from scanner.starttls.injection import Injection, InjectionResult
 from scanner.starttls.result import Capabilities, Inside, StartTls
 from scanner.tls.exchange import Evidence, HelloAnswer
 from scanner.tls.handshake import Handshake
+from scanner.tls.hello import Shape
 from scanner.tls.names import Version
 from scanner.trust import TrustStore
 from scanner.versions import Known
@@ -52,6 +53,7 @@ Record = dict[str, Any]
 NOW = 1_795_464_000.123
 RUN_ID = new_run_id(NOW)
 MISSING = object()
+RECORDS_PAGE = (Path(__file__).parents[2] / "docs" / "records.md").read_text("utf-8")
 
 GO_AHEAD = StartTls(
     Verdict.OK,
@@ -360,6 +362,18 @@ def test_the_words_for_domains() -> None:
     assert SCHEMA["$defs"]["domain_finding"]["properties"]["id"]["enum"] == [*DOMAIN_FINDINGS]
 
 
+@pytest.mark.parametrize("words", [Status, Verdict, Flag, Evidence, Shape])
+def test_every_word_of_the_code_is_in_the_documentation(words: type[StrEnum]) -> None:
+    """What a reader of a record meets, docs/records.md explains; the plain shape is never written."""
+    assert [word for word in words if word is not Shape.PLAIN and f"`{word}`" not in RECORDS_PAGE] == []
+
+
+def test_every_shape_is_in_the_schema() -> None:
+    """But for the plain one."""
+    entry = SCHEMA["$defs"]["version_entry"]["properties"]["hello"]["enum"]
+    assert set(entry) == {shape.value for shape in Shape} - {Shape.PLAIN}
+
+
 @pytest.mark.parametrize("name", RECORDS)
 def test_what_is_recorded_keeps_to_the_schema(name: str) -> None:
     """Each way in which an interview can end gives a valid record with the status that belongs to it."""
@@ -371,9 +385,8 @@ def test_what_is_recorded_keeps_to_the_schema(name: str) -> None:
 
 def documented() -> list[Record]:
     """Every record in docs/records.md: the JSON values of its blocks, with line breaks added."""
-    text = (Path(__file__).parents[2] / "docs" / "records.md").read_text("utf-8")
     decoder, records = json.JSONDecoder(), list[Record]()
-    for block in re.findall(r"^```json\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+    for block in re.findall(r"^```json\n(.*?)^```$", RECORDS_PAGE, re.DOTALL | re.MULTILINE):
         rest = block.strip()
         while rest:
             record, end = decoder.raw_decode(rest)

@@ -115,6 +115,14 @@ async def test_tls12_behind_tls13(autojump_clock: object) -> None:
     assert found.besides.replace("handshake", "").split() == []
 
 
+async def test_tls12_behind_a_handshake_of_tls13(autojump_clock: object) -> None:
+    """TLS 1.3 need not have been asked for by a hello of its own: a handshake offers it in any case."""
+    table = Table({TLS10: RSA_CBC, TLS11: RSA_CBC, TLS13: TLS13_SUITES})
+    found = await see(table, wanted=Wanted(versions=(TLS10, TLS11, TLS12)))
+    assert found.record["tls"]["version"] == "TLSv1.3"
+    assert of(found, TLS12) == ("no <TLSv1.1", {"tls12_hint"})
+
+
 async def test_tls13_off_and_tls12_on(autojump_clock: object) -> None:
     """Where TLS 1.2 is spoken, it is what the sentinel of an older version tells of: TLS 1.3 may be off."""
     spoken = {TLS10: RSA_CBC, TLS11: RSA_CBC, TLS12: RSA_AEAD}

@@ -13,7 +13,7 @@ from scanner.probes.ciphers import USUAL_LENGTHS, Ciphers, candidates
 from scanner.tls.exchange import Evidence, HelloAnswer
 from scanner.tls.hello import SUITES, Shape
 from scanner.tls.names import Version
-from scanner.tls.strength import TLS13_SUITES
+from scanner.tls.suites import TLS13_SUITES
 from targets.services import SERVICES
 from tests.peers import tls_table
 from tests.peers.tls_server import HOST, Closed

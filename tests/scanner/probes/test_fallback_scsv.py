@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 from trio.testing import MockClock
 
-from scanner.probes.fallback_scsv import FALLBACK_SCSV, FallbackScsv
+from scanner.probes.fallback_scsv import FallbackScsv
 from scanner.tls.exchange import Evidence, HelloAnswer
 from scanner.tls.hello import Shape, suites_of
 from scanner.tls.names import Version
 from scanner.tls.offer import Offer
+from scanner.tls.suites import FALLBACK_SCSV
 from scanner.tls.talk import SayHello
 from tests.peers.tls_server import TlsServer
 from tests.peers.tls_table import context_of

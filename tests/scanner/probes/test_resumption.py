@@ -134,6 +134,16 @@ async def test_ids_without_a_cache(autojump_clock: MockClock) -> None:
     }
 
 
+@pytest.mark.parametrize("suite", ["TLS_AES_128_CCM_SHA256", "TLS_AES_128_CCM_8_SHA256"])
+async def test_a_suite_that_openssl_does_not_offer_unasked(autojump_clock: MockClock, suite: str) -> None:
+    """The full handshake offers them all the same, and so does this one, and reads its ticket."""
+    context = server_of(TLS13, TLS13)
+    context.set_tls13_ciphersuites(suite.encode())
+    made = await asked("resumption", lambda: OpensslServer(context), versions=(TLS13,))
+    assert made["tls"]["cipher"] == suite
+    assert made["resumption"]["psk"] == offers(TLS13, **PSK)
+
+
 async def test_offered_and_not_resumed(autojump_clock: MockClock) -> None:
     """Several servers behind one address that share no keys: the second connection meets another one."""
     begin = orderly(made_by(TLS12, TLS13))

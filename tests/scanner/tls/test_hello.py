@@ -20,6 +20,8 @@ from scanner.tls.hello import (
     suites_of,
 )
 from scanner.tls.names import Version, cipher_name
+from scanner.tls.strength import weaknesses
+from scanner.tls.suites import suite_name, wants_user
 from scanner.tls.wire import is_text, starts_record
 from tests.scanner.tls.wire import (
     HELLO_12,
@@ -200,13 +202,24 @@ def test_the_small_hello(version: Version) -> None:
 def test_one_kind_alone(version: Version, shape: Shape, words: str, signature: int) -> None:
     """Suites of one kind of key, and the signature algorithms that go with them."""
     hello = hello_of(version, shape)
-    names = [cipher_name(code) or "" for code in hello.suites[:-1]]
+    names = [suite_name(code) for code in hello.suites[:-1]]
     assert len(names) >= 8
     assert all(words in name for name in names)
     if version is not Version.TLS1_2:
         assert shape is not Shape.RSA or all(name.startswith("TLS_RSA_") for name in names)
     else:
         assert signature in hello.of(SIGNATURES).codes(2)
+
+
+@pytest.mark.parametrize("version", [Version.TLS1_0, Version.TLS1_1, Version.TLS1_2])
+@pytest.mark.parametrize("shape", [Shape.OTHER_SUITES, Shape.SHARED_SECRET])
+def test_rare_suites_strongest_first(version: Version, shape: Shape) -> None:
+    """Who follows the client's order shows the best that it has; what a user's name is wanted for comes last."""
+    suites = [suite for suite in hello_of(version, shape).suites if suite != SCSV]
+    ranks = [(wants_user(suite), bool(weaknesses(suite))) for suite in suites]
+    assert ranks == sorted(ranks)
+    assert len(set(ranks)) > 2
+    assert len(suites) == len(set(suites))
 
 
 def test_groups_of_shapes() -> None:

@@ -4,14 +4,8 @@ import pytest
 
 from scanner.tls.names import cipher_name
 from scanner.tls.registry import CIPHERS, SSLV2_CIPHERS
-from scanner.tls.strength import (
-    TLS13_SUITES,
-    UNREGISTERED,
-    Weakness,
-    is_forward_secret,
-    sslv2_weaknesses,
-    weaknesses,
-)
+from scanner.tls.strength import Weakness, is_forward_secret, sslv2_weaknesses, weaknesses
+from scanner.tls.suites import TLS13_SUITES, UNREGISTERED
 
 
 @pytest.mark.parametrize(
