@@ -19,6 +19,7 @@ from typing import Self, TypeVar
 import structlog
 import trio
 
+from targets.domain_targets import DomainTargets
 from targets.estimate import estimate
 from targets.expand import Expander, Item
 from targets.lines import InputError, blocks_of
@@ -311,19 +312,18 @@ class _Intake:
 
     async def _hand_over_domain(self, answer: DomainAnswer) -> None:
         rejections, targets = self._expander.domains.expand(answer)
-        await self._batches.send.send([*rejections, targets])
-        self._counts.expanded += 1
+        await self._hand_over([targets, *rejections])  # a consumer that leaves between them has the domain
         self._held.pop(id(answer.domain), None)
-        self._free.release()
 
     async def _hand_over(self, items: list[Item]) -> None:
-        if _has_endpoint(items):
+        await self._batches.send.send(items)
+        if _has_endpoint(items):  # a line counts when it is taken: where the consumer leaves, hundreds may stand here
             self._counts.expanded += 1
         else:
             self._counts.rejected += 1
-        await self._batches.send.send(items)
         self._free.release()
 
 
 def _has_endpoint(items: list[Item]) -> bool:
-    return any(isinstance(item, Endpoint) for item in items)
+    """Or a mail domain, which has its record whatever becomes of it."""
+    return any(isinstance(item, Endpoint | DomainTargets) for item in items)

@@ -180,3 +180,16 @@ async def test_nothing_is_left(autojump_clock: trio.testing.MockClock) -> None:
     source = source_of(Answers({"example.org MX": DnsStatus.TIMEOUT}), "mx:example.org")
     assert len(await all_of(source)) == 1
     assert (source.left(), source.counts.lines) == ([], 1)
+
+
+@pytest.mark.parametrize("line", ["mx:d{}.test", "d{}.test"])
+async def test_lines_count_when_they_are_taken(line: str) -> None:
+    """A consumer that leaves has had as many domains, and hosts, as the counts say, however many more were looked up."""
+    resolver = Answers({f"d{number}.test A": ["1.1.1.1"] for number in range(99)})
+    source = source_of(resolver, *(line.format(number) for number in range(99)))
+    async with source.open() as stream:
+        taken = [await anext(stream) for _ in range(5)]
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(resolver.asked) >= 99
+    assert {type(item) for item in taken} <= {DomainTargets, Endpoint}
+    assert source.counts == Counts(expanded=5)
