@@ -109,6 +109,13 @@ DOMAIN_FINDINGS: dict[str, Finding] = {
             "A host that an SRV record names does not exist, or has no address.",
             "Correct the name, or remove the record; where there is no such service, say so with the target `.`.",
         ),
+        Finding(
+            Oddity.SRV_TOO_MANY,
+            Severity.INFO,
+            "RFC 2782",
+            "A service has more than 20 SRV records; the rest, by priority and weight, was left out.",
+            "Nothing, if that is meant.",
+        ),
     )
 }
 
@@ -122,7 +129,8 @@ def domain_findings_of(answer: DomainAnswer, part: dict[str, Any]) -> list[Findi
 
 
 def _found(answer: DomainAnswer, policy: dict[str, Any]) -> Iterator[Finding]:
-    oddities = answer.oddities.union(*(host.oddities for host in answer.mail_hosts()))
+    parts = (*answer.mail_hosts(), *(answer.srv or {}).values())
+    oddities = answer.oddities.union(*(part.oddities for part in parts))
     yield from (DOMAIN_FINDINGS[oddity] for oddity in oddities)
     if (policy.get("dane") or {}).get("results"):
         yield DOMAIN_FINDINGS["dane-fails"]

@@ -48,6 +48,7 @@ class Oddity(StrEnum):
     TOO_MANY_ADDRESSES = "mx-too-many-addresses"
     SRV_IS_ALIAS = "srv-is-alias"
     SRV_UNRESOLVED = "srv-without-address"
+    SRV_TOO_MANY = "srv-too-many"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,11 @@ class SrvAnswer:
 
     answer: DnsAnswer
     targets: tuple[Srv, ...] | None = ()
+
+    @property
+    def oddities(self) -> frozenset[Oddity]:
+        """What is odd about the records together."""
+        return frozenset({Oddity.SRV_TOO_MANY} if len(self.answer.records) > MAX_SRV else ())
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from targets.mail_answer import (
     MailHost,
     MxSet,
     Oddity,
+    SrvAnswer,
     is_host_name,
     mx_oddities,
     mx_set,
@@ -80,9 +81,11 @@ def test_srv_order() -> None:
     ],
 )
 def test_srv_that_is_not_available(records: list[str], count: int | None) -> None:
-    """A lone `.` says so; beside others it says nothing; the number has a bound."""
-    found = srv_records(answer("SRV", *records))
+    """A lone `.` says so; beside others it says nothing; the number has a bound, and what is beyond it is told."""
+    said = answer("SRV", *records)
+    found = srv_records(said)
     assert (None if found is None else len(found)) == count
+    assert SrvAnswer(said).oddities == ({Oddity.SRV_TOO_MANY} if len(records) > MAX_SRV else set())
 
 
 @pytest.mark.parametrize(

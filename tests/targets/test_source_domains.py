@@ -184,7 +184,7 @@ async def test_nothing_is_left(autojump_clock: trio.testing.MockClock) -> None:
 
 @pytest.mark.parametrize("line", ["mx:d{}.test", "d{}.test"])
 async def test_lines_count_when_they_are_taken(line: str) -> None:
-    """A consumer that leaves has had as many domains, and hosts, as the counts say, however many more were looked up."""
+    """A consumer that leaves has had as many domains, or hosts, as the counts say, however many were looked up."""
     resolver = Answers({f"d{number}.test A": ["1.1.1.1"] for number in range(99)})
     source = source_of(resolver, *(line.format(number) for number in range(99)))
     async with source.open() as stream:
