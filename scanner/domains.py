@@ -95,24 +95,24 @@ class Domains:
         keys = {self._key(endpoint): endpoint.id for endpoint in targets.endpoints()}
         fresh = {endpoint.id for endpoint in targets.fresh}
         waiting = Waiting(targets, policies)
-        self._expect(targets)
         for key, name in keys.items():  # nothing may fail from here on: a domain would be half expected
             will_come = name in fresh or key in self._awaited or not self._forgot
             if will_come and self._results.get(key) is None:
                 self._awaited.setdefault(key, []).append(waiting)
                 waiting.left += 1
+        self._expect(targets)
         if waiting.left:
             self._waiting[waiting] = None
             self.weight += waiting.weight
         return waiting
 
     def _expect(self, targets: DomainTargets) -> None:
-        """Know the TLSA records of its endpoints when their results come."""
+        """Know the TLSA records of its endpoints when their results come, of those that will."""
         for mx, endpoints in zip(targets.answer.hosts, targets.of_mx, strict=True):
             if tlsa := tlsa_of_host(mx.host):
                 for endpoint in endpoints:
                     key = self._key(endpoint)
-                    if self._results.get(key) is None:
+                    if key in self._awaited:
                         self._tlsa[key] = tlsa
 
     def tlsa_of(self, endpoint: Endpoint) -> TlsaSet | None:

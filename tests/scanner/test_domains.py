@@ -153,10 +153,12 @@ def test_results_that_nobody_may_ask_for() -> None:
         seen.add_named(f"mx{number}.test", "1.1.1.1", 25, "smtp")
     for number in range(3):
         domains.over(plain(f"mx{number}.test"), TLS)
-    hosts = [host(f"mx{number}.test", "1.1.1.1") for number in (1, 2, 9)]
+    hosts = [host(f"mx{number}.test", "1.1.1.1", records=[KEY]) for number in (1, 2, 9)]
     targets = expanding.targets(domain("a.test", *hosts))
     waiting = domains.add(targets)
     assert waiting.left == len(targets.fresh) == 1
+    has_records = [domains.tlsa_of(endpoint) is not None for endpoint in targets.endpoints()]
+    assert has_records == [False, False, True]  # of what will not come, nothing would let go of them
     assert domains.over(targets.fresh[0], TLS) == [waiting]
     assert [domains.result(endpoint) for endpoint in targets.endpoints()] == [TLS, None, TLS]
     domains.over(plain("mx5.test"), TLS)
