@@ -129,8 +129,9 @@ def domain_findings_of(answer: DomainAnswer, part: dict[str, Any]) -> list[Findi
 
 
 def _found(answer: DomainAnswer, policy: dict[str, Any]) -> Iterator[Finding]:
-    parts = (*answer.mail_hosts(), *(answer.srv or {}).values())
-    oddities = answer.oddities.union(*(part.oddities for part in parts))
+    of_hosts = (host.oddities for host in answer.mail_hosts())
+    of_services = (each.oddities for each in (answer.srv or {}).values())
+    oddities = answer.oddities.union(*of_hosts, *of_services)
     yield from (DOMAIN_FINDINGS[oddity] for oddity in oddities)
     if (policy.get("dane") or {}).get("results"):
         yield DOMAIN_FINDINGS["dane-fails"]
