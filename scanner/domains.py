@@ -13,7 +13,7 @@ Pure, and indifferent to the order in which things come. What is kept:
   what they keep of long records, and tasks that wait for policies: 16,000 domains with two MX hosts are at most 90 MB.
   Then the intake is held back; what they wait for is in the engine's hands already, so that it ends.
 - *TLSA records* of endpoints that are not over, shared with the domains that wait; names of leaves that a DANE-TA
-  record may need (rare): at most `MOST_NAMED` sets of them, and then a name that is missing is not held against a leaf.
+  record may need (rare): at most `MOST_NAMED` of them, and then a name that is missing is not held against a leaf.
 """
 
 import os
@@ -29,7 +29,7 @@ from targets.target import Endpoint
 
 MOST_UNASKED = 1_000_000
 MOST_WAITING = 100_000
-MOST_NAMED = 10_000
+MOST_NAMED = 100_000
 RECORD_BYTES = 512  # of records; so many count as one thing more
 POLICY_THINGS = 8  # as much as so many things takes a task that waits for a policy: 6.3 KB
 
@@ -68,6 +68,7 @@ class Domains:
         self._hasher = blake2b(digest_size=8, key=os.urandom(16) if key is None else key)
         self._results = ResultTable()
         self._names: dict[int, frozenset[str]] = {}
+        self._named = 0  # of all of them together
         self._tlsa: dict[int, TlsaSet] = {}  # of endpoints that are not over
         self._awaited: dict[int, list[Waiting]] = {}
         self._most_unasked: float = most_unasked
@@ -164,8 +165,9 @@ class Domains:
             return
         self._results.put(key, result.packed)
         names = result.dane.unnamed if result.dane else None
-        if names is not None and len(self._names) < MOST_NAMED:
+        if names is not None and self._named + len(names) <= MOST_NAMED:  # of a certificate there may be thousands
             self._names[key] = names
+            self._named += len(names)
 
     def _key(self, endpoint: Endpoint) -> int:
         hasher = self._hasher.copy()

@@ -3,6 +3,7 @@
 import random
 import sys
 import tracemalloc
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from scanner.conclusion import Status
 from scanner.domains import RECORD_BYTES, Domains, Waiting
 from scanner.endpoint_result import EndpointResult, TlsaSet
 from scanner.mail_policy.dane import Dane, tlsas_of, usability
+from scanner.mail_policy.result import Result
 from targets.seen import Seen
 from targets.services import SERVICES
 from targets.target import Endpoint, Origin
@@ -171,6 +173,25 @@ def test_all_are_kept_where_domains_are_expected() -> None:
     for number in range(9):
         domains.over(plain(f"mx{number}.test"), TLS)
     assert all(domains.result(plain(f"mx{number}.test")) == TLS for number in range(9))
+
+
+def test_names_of_leaves_have_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are counted one by one, because a certificate may have thousands; beyond, none is held against its leaf."""
+    monkeypatch.setattr("scanner.domains.MOST_NAMED", 5)
+    domains = Domains(are_expected=True)
+    anchor = host("mx.test", "1.1.1.1", records=["2 1 1 " + "ab" * 32])
+    records = TlsaSet("mx.test", anchor.tlsa or ())
+    found = matched(records)
+    assert found.dane is not None
+    told = []
+    for number, names in enumerate((3, 3, 2)):
+        unnamed = frozenset(f"{name}.other.test" for name in range(names))
+        domains.over(plain(f"mx{number}.test"), replace(found, dane=replace(found.dane, unnamed=unnamed)))
+        again = domains.result(plain(f"mx{number}.test"), records)
+        assert again is not None
+        assert again.dane is not None
+        told.append(again.dane.results(["a.test"]))
+    assert told == [(Result.HOST_MISMATCH,), (), (Result.HOST_MISMATCH,)]
 
 
 # --- any order --------------------------------------------------------------------------------------------------------
