@@ -7,6 +7,7 @@ from typing import Any
 from scanner.domain_status import DomainStatus
 from scanner.findings import Finding, Severity
 from scanner.mail_policy.mta_sts import StsMode
+from scanner.mail_policy.result import Result
 from targets.mail_answer import DomainAnswer, Oddity
 
 DOMAIN_FINDINGS: dict[str, Finding] = {
@@ -17,7 +18,7 @@ DOMAIN_FINDINGS: dict[str, Finding] = {
             Severity.HIGH,
             "RFC 7672 §2.2, RFC 8460 §4.3.1",
             "The domain promises by DANE how its MX hosts are known, and one of them does not keep it: senders that"
-            " validate do not deliver to it.",
+            " validate do not deliver to it (medium: no record can be used, so that they take any certificate).",
             "Publish TLSA records of the keys in use, the next one some days before it is, and serve STARTTLS on every"
             " MX host that has them.",
         ),
@@ -124,19 +125,26 @@ def domain_findings_of(answer: DomainAnswer, part: dict[str, Any]) -> list[Findi
     """What is wrong with a domain; `part` is its record without them. In the order of the table."""
     if part["status"] is DomainStatus.ERROR:
         return []
-    found = {finding.id: finding for finding in _found(answer, part["policy"] or {})}
+    found = {finding.id: finding for finding in _found(answer, part["mx"], part["policy"] or {})}
     return [found[each] for each in DOMAIN_FINDINGS if each in found]
 
 
-def _found(answer: DomainAnswer, policy: dict[str, Any]) -> Iterator[Finding]:
+def _found(answer: DomainAnswer, mx: list[dict[str, Any]], policy: dict[str, Any]) -> Iterator[Finding]:
     of_hosts = (host.oddities for host in answer.mail_hosts())
     of_services = (each.oddities for each in (answer.srv or {}).values())
     oddities = answer.oddities.union(*of_hosts, *of_services)
     yield from (DOMAIN_FINDINGS[oddity] for oddity in oddities)
     if (policy.get("dane") or {}).get("results"):
-        yield DOMAIN_FINDINGS["dane-fails"]
+        fails = DOMAIN_FINDINGS["dane-fails"]
+        yield replace(fails, severity=Severity.MEDIUM) if _takes_any_certificate(policy["dane"], mx) else fails
     if (sts := policy.get("mta_sts")) and sts["results"]:
         fails = DOMAIN_FINDINGS["mta-sts-fails"]
         yield fails if sts["mode"] is StsMode.ENFORCE and not sts["error"] else replace(fails, severity=Severity.MEDIUM)
     if (tls_rpt := policy.get("tls_rpt")) and tls_rpt["results"]:
         yield DOMAIN_FINDINGS["tls-rpt-invalid"]
+
+
+def _takes_any_certificate(dane: dict[str, Any], mx: list[dict[str, Any]]) -> bool:
+    """Where no TLSA record is usable, senders use TLS without authentication (RFC 7672 §2.2)."""
+    is_usable = any(record["usable"] for host in mx for record in host["tlsa"] or ())
+    return dane["results"] == (Result.TLSA_INVALID,) and not is_usable
