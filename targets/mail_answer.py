@@ -31,8 +31,9 @@ SRV_SERVICES: tuple[Service, ...] = tuple(
     for name in ("imaps", "imap", "pop3s", "pop3", "submission", "submissions", "xmpp-client", "xmpp-server")
 )
 
-
 _NO_ADDRESS = (DnsStatus.NXDOMAIN, DnsStatus.NODATA)
+_STRONGEST_FIRST = (DnsStatus.OK, DnsStatus.BOGUS, DnsStatus.SERVFAIL, DnsStatus.TIMEOUT, DnsStatus.NXDOMAIN)
+_WEAKEST_FIRST = (Dnssec.BOGUS, Dnssec.INDETERMINATE, Dnssec.INSECURE)
 
 
 class Oddity(StrEnum):
@@ -210,16 +211,14 @@ def of_both_families(statuses: Iterable[DnsStatus]) -> DnsStatus:
 
     A family that does not exist beside one that does is a name server's mistake (RFC 4074 §4.2), and as empty.
     """
-    order = (*(DnsStatus.OK, DnsStatus.BOGUS, DnsStatus.SERVFAIL, DnsStatus.TIMEOUT), DnsStatus.NXDOMAIN)
     came = set(statuses)
-    return next((status for status in order if status in came), DnsStatus.NODATA)
+    return next((status for status in _STRONGEST_FIRST if status in came), DnsStatus.NODATA)
 
 
 def weakest(levels: Iterable[Dnssec]) -> Dnssec:
     """What can be said of several answers together."""
-    order = (Dnssec.BOGUS, Dnssec.INDETERMINATE, Dnssec.INSECURE)
     came = set(levels)
-    return next((level for level in order if level in came), Dnssec.SECURE)
+    return next((level for level in _WEAKEST_FIRST if level in came), Dnssec.SECURE)
 
 
 def name_text(name: Name) -> str:

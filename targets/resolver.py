@@ -141,6 +141,8 @@ class Resolver:
 
         Its `ttl_s` counts from when it was asked.
         """
+        if known := self.known(name, kind):
+            return known
         try:
             question = question_of(name, kind)
         except InvalidNameError as error:
@@ -156,6 +158,10 @@ class Resolver:
             if (done := self._under_way[key]) is None:
                 done = self._under_way[key] = trio.Event()
             await done.wait()  # then it is known, or whoever asked was cancelled
+
+    def known(self, name: str, kind: RdataType) -> DnsAnswer | None:
+        """The answer that is remembered, if any is, for a name in lower case without the final dot."""
+        return self._cache.get((name, kind), trio.current_time())
 
     async def _ask_once(self, key: tuple[str, RdataType], question: Question) -> DnsAnswer:
         self._under_way[key] = None

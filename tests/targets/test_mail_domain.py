@@ -10,7 +10,7 @@ from dns.rdatatype import RdataType
 
 from targets.answer import DnsAnswer, Dnssec, DnsStatus
 from targets.mail_answer import MAX_ADDRESSES, MAX_MX, MAX_TLSA, MAX_TLSA_BYTES, DomainAnswer, MailHost, Oddity
-from targets.mail_domain import HOSTS_AT_ONCE, HOSTS_S, ask_domain
+from targets.mail_domain import HOSTS_AT_ONCE, HOSTS_S, ask_domain, ask_host
 from targets.resolver import NoNameServersError, Resolver
 from targets.services import SERVICES
 from targets.target import MailDomain, Origin
@@ -298,3 +298,24 @@ async def test_slow_hosts(autojump_clock: trio.testing.MockClock, count: int) ->
     statuses = Counter(mx.host.status for mx in found.hosts)
     assert (statuses[DnsStatus.OK], statuses[DnsStatus.TIMEOUT]) == (asked_in_time, count - asked_in_time)
     assert found.is_final == (count == asked_in_time)
+
+
+class Remembering(Answers):
+    """Remembers some answers."""
+
+    remembered: Mapping[str, DnsAnswer]
+
+    def known(self, name: str, kind: RdataType) -> DnsAnswer | None:
+        """What it remembers."""
+        return self.remembered.get(f"{name} {RdataType.to_text(kind)}")
+
+
+@pytest.mark.parametrize("kinds", [(), ("A",), ("AAAA",), ("A", "AAAA")])
+async def test_a_host_whose_addresses_are_known(kinds: tuple[str, ...]) -> None:
+    """Nobody is asked where both families are known; else the result is the same."""
+    said = {"A": answer("A", "1.1.1.1"), "AAAA": answer("AAAA", "2a00::1")}
+    resolver = Remembering({f"mx.test {kind}": each for kind, each in said.items()})
+    resolver.remembered = {f"mx.test {kind}": said[kind] for kind in kinds}
+    host = await ask_host(resolver, "mx.test")
+    assert list(map(str, host.addresses)) == ["1.1.1.1", "2a00::1"]
+    assert (resolver.asked.total() == 0) == (len(kinds) == 2)

@@ -146,6 +146,18 @@ async def test_failures_are_remembered() -> None:
     assert len(server.asked) == 2
 
 
+async def test_what_is_known(patient_clock: MockClock) -> None:
+    """An answer that holds is had without waiting, and as it was."""
+    async with name_server(ZONE, 60) as server:
+        resolver = resolver_for(server)
+        assert resolver.known("v4.example", RdataType.A) is None
+        answer = await resolver.ask("V4.Example.", RdataType.A)
+        assert resolver.known("v4.example", RdataType.A) is answer
+        assert resolver.known("v4.example", RdataType.AAAA) is None
+        patient_clock.jump(61)
+        assert resolver.known("v4.example", RdataType.A) is None
+
+
 async def test_the_cache_is_bounded() -> None:
     """The answer that was used longest ago is forgotten."""
     async with name_server(ZONE) as server:
