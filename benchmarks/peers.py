@@ -5,6 +5,7 @@ because it pins an older cryptography: `make bench-peers` makes it.
 """
 
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -51,8 +52,8 @@ class Way:
     peer: Peer
     programs: Sequence[str | Path]  # the first that is there
     arguments: str
+    proof: str  # what a line of its output has for every endpoint that it told of
     endpoints: int
-    statuses: Sequence[int] | None = (0,)  # of success; None: what it thinks of the server
 
 
 WAYS = (
@@ -61,6 +62,7 @@ WAYS = (
         ("sslscan",),
         "--no-colour --no-ciphersuites --no-compression --no-fallback --no-groups --no-heartbleed --no-renegotiation"
         " --targets={targets}",
+        r"^TLSv1\.3 +enabled",
         250,
     ),
     Way(
@@ -71,19 +73,19 @@ WAYS = (
         ),
         (SSLYZE,),
         "--sslv2 --sslv3 --tlsv1 --tlsv1_1 --tlsv1_2 --tlsv1_3 --certinfo --targets_in={targets}",
+        r"^ +TLS_AES_128_GCM_SHA256 ",
         20,
-        None,
     ),
     Way(
         Peer(
             "testssl.sh",
             "six versions, chain, trust, extensions, sessions, OCSP, clock (-p -S)",
-            "hosts at once (one after the other; its parallel mode only starts itself many times)",
+            "hosts at once (one after the other; `--parallel` starts it many times)",
         ),
         ("testssl", "testssl.sh"),
-        "--quiet --color 0 --warnings off --ip one --nodns none -p -S 127.60.0.1:{port}",
+        "--quiet --color 0 --warnings off --nodns none -p -S 127.60.0.1:{port}",
+        r"^ TLS 1\.3 +offered",
         1,
-        None,
     ),
     Way(
         Peer(
@@ -93,26 +95,29 @@ WAYS = (
         ),
         ("nmap",),
         "-Pn -n -sT -T5 --max-retries 0 --min-parallelism 100 --min-hostgroup 64 --script +ssl-enum-ciphers,+ssl-cert"
-        " -p {port} -iL {hosts} -oN /dev/null",
+        " -p {port} -iL {hosts}",
+        r"^\| +TLSv1\.3:",
         50,
     ),
     Way(
         Peer("zgrab2", "one handshake (up to TLS 1.2 or 1.3), chain, its log", "which versions: one is negotiated"),
         ("zgrab2",),
-        "tls --port {port} --senders 500 --input-file {hosts} --output-file /dev/null",
+        "tls --port {port} --senders 500 --input-file {hosts}",
+        r'"status":"success"',
         2_000,
     ),
     Way(
         Peer("tlsx", "TLS 1.0 to 1.3 one by one, chain", "SSLv2, raw SSLv3, suites, trust unless asked for"),
         ("tlsx",),
-        "-l {hosts} -p {port} -c 500 -retry 0 -version-enum -tls-chain -json -silent -disable-update-check"
-        " -o /dev/null",
+        "-l {hosts} -p {port} -c 500 -retry 0 -version-enum -tls-chain -json -silent -disable-update-check",
+        r'"tls13"',
         2_000,
     ),
     Way(
         Peer("tls-scan", "versions that its own OpenSSL has, chain, trust", "versions that its own OpenSSL has not"),
         ("tls-scan",),
-        "--port={port} --ip --version-enum --concurrency=500 --infile={hosts} --outfile=/dev/null",
+        "--port={port} --ip --version-enum --concurrency=500 --infile={hosts}",
+        r'"tlsVersions"',
         2_000,
     ),
 )
@@ -120,10 +125,11 @@ WAYS = (
 
 def peers(fleet: Fleet) -> list[Peer]:
     """Each of them, on as many endpoints as it does in bearable time; and those that are not there."""
-    return [_asked(way, fleet.tls) for way in WAYS]
+    return [asked(way, fleet.tls) for way in WAYS]
 
 
-def _asked(way: Way, port: int) -> Peer:
+def asked(way: Way, port: int) -> Peer:
+    """With its cost, if it is installed and its output tells of every endpoint."""
     program = next(filter(None, (shutil.which(each) for each in way.programs)), None)
     if program is None:
         return way.peer
@@ -143,18 +149,19 @@ def _timed(way: Way, command: Sequence[str]) -> Peer:
         done = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             preexec_fn=lambda: os.sched_setaffinity(0, pin),
             timeout=BOUND_S,
-            check=False,
+            check=False,  # sslyze's exit status says what it thinks of the server
         )
     except subprocess.TimeoutExpired:
         print(f"{way.peer.name} took more than {BOUND_S} s")
         return way.peer
     after, wall_s = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic() - begun
-    if way.statuses is not None and done.returncode not in way.statuses:
-        print(f"{way.peer.name} ended with status {done.returncode}")
+    told = len(re.findall(way.proof.encode(), done.stdout, re.MULTILINE))
+    if told < way.endpoints:
+        print(f"{way.peer.name} told of {told} of {way.endpoints} endpoints, and ended with status {done.returncode}")
         return way.peer
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     cpu_us, wall_us = (spent / way.endpoints * MICRO for spent in (cpu_s, wall_s))
