@@ -1,11 +1,11 @@
 """What was measured when: one line a run, in a file that the nightly job keeps.
 
-{"time": "2026-11-28T03:00:00+00:00", "figures": {"raw version / s_time": [median, least, most, aim], …}}
+{"time": "2026-11-28T03:00:00+00:00", "figures": {"raw version / s_time": [median, least, most, aim, unit], …}}
 """
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ class Point:
     least: float
     most: float
     aim: float | None
+    unit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Night:
 
     def line(self) -> str:
         """As the file has it."""
-        figures = {name: [each.median, each.least, each.most, each.aim] for name, each in self.points.items()}
+        figures = {name: astuple(point) for name, point in self.points.items()}
         return json.dumps({"time": self.time.isoformat(), "figures": figures}, ensure_ascii=False) + "\n"
 
 
@@ -43,7 +44,7 @@ def night_of(document: dict[str, Any]) -> Night:
 
 def _points(figures: Iterable[Figure]) -> dict[str, Point]:
     return {
-        figure.name: Point(figure.median, min(figure.values), max(figure.values), figure.aim)
+        figure.name: Point(figure.median, min(figure.values), max(figure.values), figure.aim, figure.unit)
         for figure in figures
         if figure.unit in COMPARABLE
     }

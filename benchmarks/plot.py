@@ -20,6 +20,7 @@ def plotted(nights: Sequence[Night]) -> str:
     rows = -(-len(names) // COLUMNS)
     width, height = COLUMNS * WIDTH, max(rows, 1) * HEIGHT
     root = Element("svg", xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {width} {height}", width=str(width))
+    root.set("height", str(height))
     root.set("font-family", "sans-serif")
     SubElement(root, "rect", width=str(width), height=str(height), fill="white")
     for number, name in enumerate(names):
@@ -52,7 +53,7 @@ class _Axes:
 def _draw(panel: Element, name: str, series: Series) -> None:
     axes = _Axes(series)
     latest = series[-1][1]
-    _text(panel, LEFT, 18, f"{name}: {latest.median:.3g}", size=12)
+    _text(panel, LEFT, 18, f"{name}: {latest.median:.3g} {latest.unit}", size=12)
     for value in {axes.low, axes.high}:
         _text(panel, LEFT - 6, axes.y(value) + 4, f"{value:.3g}", anchor="end")
         _line(panel, axes.y(value), stroke="#dddddd")

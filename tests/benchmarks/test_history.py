@@ -69,7 +69,7 @@ def test_the_plot_is_well_formed(count: int) -> None:
     assert root.tag == f"{SVG}svg"
     assert len(root.findall(f".//{SVG}circle")) == count
     if count:
-        assert "<own> & 'other': 1" in [text.text for text in root.iter(f"{SVG}text")]
+        assert "<own> & 'other': 1 ratio" in [text.text for text in root.iter(f"{SVG}text")]
 
 
 def test_higher_is_higher() -> None:
