@@ -53,6 +53,7 @@ def main() -> None:
 def measure(work: Work) -> dict[str, Any]:
     """CPU and wall seconds of the run alone, without the start of Python; peak of memory, in bytes; what was cached.
 
+    `waited_s`: how long we could have run, while something else had the core.
     `parsed` and `verified`: how often a certificate, and a chain, was not taken from the cache.
     """
     config = Config(
@@ -69,14 +70,17 @@ def measure(work: Work) -> dict[str, Any]:
     descriptor = os.open(work.output, flags, 0o644)
     certificates = os.open(work.certificates, flags, 0o644) if work.certificates else None
     run = Run(config, descriptor, system_store(), certificates)
+    waited_before_s = _waited_s()
     before, begun = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
     trio.run(_scan, run, work.stop_after_s)
     after, wall_s = resource.getrusage(resource.RUSAGE_SELF), time.monotonic() - begun
+    waited_s = _waited_s() - waited_before_s
     os.close(descriptor)
     return {
         "user_s": after.ru_utime - before.ru_utime,
         "system_s": after.ru_stime - before.ru_stime,
         "wall_s": wall_s,
+        "waited_s": waited_s,
         "start_bytes": before.ru_maxrss * 1024,
         "peak_bytes": _peak_bytes(),
         "parsed": PARSED.made,
@@ -87,6 +91,14 @@ def measure(work: Work) -> dict[str, Any]:
 async def _scan(run: Run, stop_after_s: float | None) -> None:
     with trio.move_on_after(stop_after_s if stop_after_s is not None else float("inf")):
         await run.scan()
+
+
+def _waited_s() -> float:
+    """Runnable, but not running: the second field of schedstat (Documentation/scheduler/sched-stats.rst), in ns."""
+    try:
+        return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError):  # not every kernel counts it
+        return 0.0
 
 
 def _peak_bytes() -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.figure import CPU, Figure
+from benchmarks.figure import CPU, OF_WALL, Figure
 
 MICRO = 1_000_000
 
@@ -50,6 +50,14 @@ class Yardsticks:
     def own_figures(self) -> list[Figure]:
         """The yardsticks themselves."""
         return [self.s_time.cpu, self.s_time.wall, self.floor.cpu, self.floor.wall]
+
+
+def waited(name: str, spent: Iterable[Mapping[str, Any]]) -> Figure:
+    """The share of its time in which the client could have run, while something else had the core.
+
+    Where that is much, idle connections tell of the machine, and not of the scanner.
+    """
+    return Figure(f"{name}, waited for the core", OF_WALL, tuple(each["waited_s"] / each["wall_s"] for each in spent))
 
 
 def cost_of(

@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks import namespace
 from benchmarks.cases import records_of, run_client, speaks
 from benchmarks.client import Work
-from benchmarks.cost import Yardsticks, cost_of
+from benchmarks.cost import Yardsticks, cost_of, waited
 from benchmarks.figure import SHARE, Figure
 from benchmarks.fleet import Fleet, free_ports, tls_server
 
@@ -76,7 +76,8 @@ def _blackholed(fleet: Fleet, yardsticks: Yardsticks, endpoints: int, repetition
     cost = cost_of(name, spent, endpoints, failures=sum(each["failures"] for each in spent))
     least_s = (endpoints - endpoints // ALIVE_OF) * CONNECT_S / CONNECTIONS
     idle = tuple(1 - least_s / each["wall_s"] for each in spent)
-    return [*yardsticks.figures(cost), Figure(f"idle connections, 95 % silent ({how})", SHARE, idle, 0.05)]
+    figure = Figure(f"idle connections, 95 % silent ({how})", SHARE, idle, 0.05)
+    return [*yardsticks.figures(cost), figure, waited(f"95 % silent ({how})", spent)]
 
 
 def measured(mixed: Mixed) -> list[dict[str, Any]]:

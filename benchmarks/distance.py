@@ -17,8 +17,8 @@ from typing import Any
 from benchmarks import namespace
 from benchmarks.cases import records_of, run_client, speaks
 from benchmarks.client import Work
-from benchmarks.cost import Yardsticks, cost_of
-from benchmarks.figure import RATIO, SHARE, Figure
+from benchmarks.cost import Yardsticks, cost_of, waited
+from benchmarks.figure import OF_WALL, RATIO, SHARE, Figure
 from benchmarks.fleet import free_ports, running, tls_server
 from benchmarks.floor import Floor
 
@@ -66,19 +66,20 @@ def _figures(how: str, work: Distant, spent: list[dict[str, Any]], yardsticks: Y
     cost = cost_of(f"raw version, {how}", spent, work.endpoints, failures=failures)
     return [
         *yardsticks.figures(cost),
-        _idle(f"idle connections, {how}", [work.least_s / each["wall_s"] for each in spent], AIM),
-        _idle(f"idle connections of the floor, {how}", [work.least_s / each["floor_wall_s"] for each in spent], None),
+        Figure(f"idle connections, {how}", SHARE, tuple(1 - work.least_s / each["wall_s"] for each in spent), AIM),
+        Figure(
+            f"idle connections of the floor, {how}",
+            OF_WALL,
+            tuple(1 - work.least_s / each["floor_wall_s"] for each in spent),
+        ),
+        waited(how, spent),
     ]
-
-
-def _idle(name: str, used: list[float], aim: float | None) -> Figure:
-    return Figure(name, SHARE, tuple(1 - each for each in used), aim)
 
 
 def _lossy_figures(how: str, spent: list[dict[str, Any]]) -> list[Figure]:
     """What got no answer is no failure here: a lost packet may be the last that a client waits for."""
     slower = tuple(each["wall_s"] / each["floor_wall_s"] for each in spent)
-    return [Figure(f"wall over the floor's, {how}", RATIO, slower, 1 / (1 - AIM))]
+    return [Figure(f"wall over the floor's, {how}", RATIO, slower, 1 / (1 - AIM)), waited(how, spent)]
 
 
 def measured(work: Distant, port: int) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 # Units that say the same on any machine: only such figures are compared between runs. In all of them less is better.
 RATIO, SHARE, KILOBYTES, TIMES = "ratio", "share", "KB", "times"
 COMPARABLE = frozenset({RATIO, SHARE, KILOBYTES, TIMES})
-CPU = "µs CPU"
+CPU, OF_WALL = "µs CPU", "of wall"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,10 @@ addresses.
 """
 
 import json
-import os
 import random
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -21,6 +18,7 @@ from benchmarks.cost import Yardsticks, cost_of
 from benchmarks.figure import KILOBYTES, TIMES, Figure
 from benchmarks.fleet import Fleet
 from benchmarks.nsd import ZONE, nsd
+from benchmarks.timed import Spent, timed
 
 FIRST_ADDRESS = IPv4Address("127.54.0.1")
 SEED = 20261128
@@ -29,17 +27,6 @@ OPTIONS = (
     *("--allow", "127.0.0.0/8", "--rate", "0", "--per-address", "0", "--per-address-rate", "0", "--retries", "0"),
     *("--dns-queries", "128", "--dns-rate", "0", "--no-progress"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """What one scan took."""
-
-    exit_status: int
-    wall_s: float
-    user_s: float
-    system_s: float
-    peak_bytes: int
 
 
 def survey(
@@ -102,18 +89,6 @@ def zone(hosts_of: Mapping[str, tuple[str, str]], hosts_in_all: int) -> Iterator
         yield f"mx{number} A {FIRST_ADDRESS + number}\n"
     for domain, hosts in hosts_of.items():
         yield "".join(f"{domain} MX {preference} {host}\n" for preference, host in zip((10, 20), hosts, strict=True))
-
-
-def timed(command: Sequence[str | Path]) -> Spent:
-    """Run it on the first core, and ask the operating system what it took."""
-    pin = {min(os.sched_getaffinity(0))}
-    started = time.monotonic()
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    os.sched_setaffinity(process.pid, pin)
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    wall_s = time.monotonic() - started
-    return Spent(process.returncode, wall_s, used.ru_utime, used.ru_stime, used.ru_maxrss * 1024)
 
 
 class Seen:
