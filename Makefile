@@ -7,7 +7,7 @@ FUZZER := $(VENV)/.fuzzer
 TIME   ?= 300
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz check format live live-full bench bench-peers lock clean
+.PHONY: help setup demo test fuzz check format live live-full bench bench-full bench-compare bench-peers lock clean
 
 help:  ## List the verbs
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -48,8 +48,15 @@ live-full: live  ## The same, and then real servers of every protocol that Debia
 	tests/live_full/install
 	$(BIN)/python -m pytest tests/live_full --timeout 300 --override-ini addopts="-q --strict-markers --import-mode=importlib"
 
-bench: setup  ## Measure client CPU and memory against a yardstick of the same run
+bench: setup  ## Measure client CPU, memory and idle connections against yardsticks of the same run (some minutes)
 	$(BIN)/python -m benchmarks
+
+bench-full: setup  ## The same, larger and more often, with 200,000 targets and a survey of 100,000 domains: for a night
+	$(BIN)/python -m benchmarks --full
+
+bench-compare: setup  ## Name what got worse since BASE=benchmarks/results/2026-….json by more than its noise
+	@test -n "$(BASE)" || { echo 'BASE=… is missing: the results to compare with' >&2; exit 2; }
+	$(BIN)/python -m benchmarks.compare $(BASE)
 
 bench-peers:  ## Install sslscan and sslyze for the benchmark's table (sslyze in .venv-peers)
 	.ci/make-venv $(PYTHON) .venv-peers

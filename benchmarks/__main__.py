@@ -1,75 +1,106 @@
-"""`make bench`: every case, as a table and as JSON. Exit status 1 when an aim is missed."""
+"""`make bench`, `make bench-full`: every case, as a table, as JSON for us and for trackers, and in the history.
+
+Exit status 1 when an aim is missed.
+"""
 
 import json
 import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, assert_never
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks.cases import Costs, certificates, memory
+from benchmarks import history, plot
+from benchmarks.cases import Costs, certificates, growth, memory
+from benchmarks.cost import Yardsticks
+from benchmarks.dead import mostly_dead
+from benchmarks.distance import distant
 from benchmarks.figure import Figure
-from benchmarks.fleet import fleet
+from benchmarks.fleet import Fleet, fleet
 from benchmarks.peers import Peer, peers
 from benchmarks.resolving import resolving
+from benchmarks.scale import BENCH, FULL, Scale
+from benchmarks.survey import survey
+from benchmarks.tables import print_all
+from benchmarks.tracker import tracked
 
 RESULTS = Path(__file__).parent / "results"
+HISTORY = Path(__file__).parent / "history.jsonl"
+
+
+class Part(StrEnum):
+    """What may be measured by itself; the yardsticks always are."""
+
+    COSTS = "costs"
+    DNS = "dns"
+    MEMORY = "memory"
+    GROWTH = "growth"
+    CERTIFICATES = "certificates"
+    SURVEY = "survey"
+    DEAD = "dead"
+    DISTANCE = "distance"
+    PEERS = "peers"
 
 
 def main(
-    repetitions: Annotated[int, typer.Option(min=1, help="How often each cost is measured.")] = 5,
-    seconds: Annotated[int, typer.Option(min=1, help="How long the yardstick runs each time.")] = 3,
-    output: Annotated[Path, typer.Option(help="Where the JSON goes.")] = RESULTS / "latest.json",
+    full: Annotated[bool, typer.Option("--full", help="All of it, as for a night.")] = False,
+    only: Annotated[list[Part] | None, typer.Option(help="Measure only this; no history. Repeatable.")] = None,
+    output: Annotated[Path, typer.Option(help="Where the JSON goes; the tracker's beside it.")] = RESULTS
+    / "latest.json",
+    kept: Annotated[Path, typer.Option("--history", help="The file with one line a run.")] = HISTORY,
 ) -> None:
-    """Measure what a scan costs its client, against `openssl s_time` in the same run."""
+    """Measure what a scan costs its client, against `openssl s_time` and a bare epoll loop in the same run."""
+    scale, parts = FULL if full else BENCH, tuple(only or Part)
     with tempfile.TemporaryDirectory(prefix="tlsweep-bench-") as directory, fleet() as servers:
-        figures = Costs(servers, Path(directory), repetitions, seconds).measure()
-        figures += resolving(figures[0], repetitions)
-        figures += memory(servers, Path(directory))
-        figures += certificates(servers, Path(directory))
-        others = peers(servers)
-        server = servers.server
-    _print(figures, others)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(_document(figures, others, server), indent=2) + "\n")
-    print(f"raw figures: {output}")
+        figures = measured(scale, parts, servers, Path(directory))
+        others = peers(servers) if Part.PEERS in parts else []
+        document = _document(figures, others, servers.server)
+    print_all(figures, others)
+    _write(output, document, figures)
+    if only is None:
+        _remember(kept, output.with_suffix(".svg"), document)
     sys.exit(any(figure.reached is False for figure in figures))
 
 
-def _print(figures: list[Figure], others: list[Peer]) -> None:
-    console = Console()
-    table = Table(title="tlsweep, client side", title_justify="left")
-    for column in ("what", "unit", "median", "min to max", "aim", "failed samples"):
-        table.add_column(column)
-    for figure in figures:
-        aim = "" if figure.aim is None else f"{'reached' if figure.reached else 'MISSED'} (≤ {figure.aim:g})"
-        spread = f"{min(figure.values):.3g} to {max(figure.values):.3g}"
-        failed = f"{figure.failures:,} of {figure.samples:,}" if figure.samples else ""
-        table.add_row(figure.name, figure.unit, f"{figure.median:.3g}", spread, aim, failed)
-    console.print(table)
-    endpoint = next(figure for figure in figures if figure.name == "endpoint")
-    table = Table(title="One endpoint, by whom", title_justify="left")
-    for column in ("scanner", "µs CPU", "times tlsweep", "what that covers"):
-        table.add_column(column)
-    own = "six versions, a full handshake, the chain and the leaf's facts"
-    table.add_row("tlsweep", f"{endpoint.median:,.0f}", "1", own)
-    for peer in others:
-        cost = ("not installed", "") if peer.cpu_us is None else _cost(peer.cpu_us, endpoint)
-        table.add_row(peer.name, *cost, peer.covers)
-    console.print(table)
+def measured(scale: Scale, parts: Sequence[Part], servers: Fleet, directory: Path) -> list[Figure]:
+    """Part after part; each figure beside the yardsticks of this run."""
+    costs = Costs(servers, directory, scale.repetitions, scale.seconds)
+    yardsticks, figures = costs.measure(costs.cases() if Part.COSTS in parts else [])
+    for part in parts:
+        print(f"{datetime.now():%H:%M:%S} {part}", file=sys.stderr)
+        figures += _measured(part, scale, servers, directory, yardsticks)
+    return figures
 
 
-def _cost(cpu_us: float, endpoint: Figure) -> tuple[str, str]:
-    return f"{cpu_us:,.0f}", f"{cpu_us / endpoint.median:.1f}"
+def _measured(part: Part, scale: Scale, servers: Fleet, directory: Path, yardsticks: Yardsticks) -> list[Figure]:
+    match part:
+        case Part.COSTS | Part.PEERS:
+            return []
+        case Part.DNS:
+            return resolving(yardsticks, scale.repetitions)
+        case Part.MEMORY:
+            return memory(servers, directory, scale.held)
+        case Part.GROWTH:
+            return growth(servers, directory, scale.grown) if scale.grown else []
+        case Part.CERTIFICATES:
+            return certificates(servers, directory)
+        case Part.SURVEY:
+            return survey(servers, directory, yardsticks, scale.domains, scale.hosts, scale.surveys)
+        case Part.DEAD:
+            return mostly_dead(servers, yardsticks, scale.refused, scale.silent, scale.repetitions)
+        case Part.DISTANCE:
+            return distant(yardsticks, scale.distant, scale.repetitions)
+        case never:
+            assert_never(never)
 
 
-def _document(figures: list[Figure], others: list[Peer], server: str) -> dict[str, object]:
+def _document(figures: Sequence[Figure], others: Sequence[Peer], server: str) -> dict[str, Any]:
     openssl = subprocess.run(["openssl", "version"], capture_output=True, text=True, check=True).stdout.strip()
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -77,21 +108,23 @@ def _document(figures: list[Figure], others: list[Peer], server: str) -> dict[st
         "system": f"{platform.system()} {platform.release()}",
         "openssl": openssl,
         "server": server,
-        "figures": [
-            {
-                "name": figure.name,
-                "unit": figure.unit,
-                "median": figure.median,
-                "values": figure.values,
-                "aim": figure.aim,
-                "reached": figure.reached,
-                "failures": figure.failures,
-                "samples": figure.samples,
-            }
-            for figure in figures
-        ],
-        "peers": [{"name": peer.name, "cpu_us": peer.cpu_us, "covers": peer.covers} for peer in others],
+        "figures": [figure.document() for figure in figures],
+        "peers": [peer.document() for peer in others],
     }
+
+
+def _write(output: Path, document: dict[str, Any], figures: Sequence[Figure]) -> None:
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(document, indent=2) + "\n")
+    tracker = output.with_suffix(".tracker.json")
+    tracker.write_text(json.dumps(tracked(figures), indent=2, ensure_ascii=False) + "\n")
+    print(f"raw figures: {output}; for a tracker: {tracker}")
+
+
+def _remember(kept: Path, drawn: Path, document: dict[str, Any]) -> None:
+    history.append(kept, history.night_of(document))
+    drawn.write_text(plot.plotted(history.nights(kept, RESULTS)))
+    print(f"history: {kept}, {drawn}")
 
 
 if __name__ == "__main__":

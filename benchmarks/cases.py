@@ -6,22 +6,26 @@ import re
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import asdict
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from benchmarks.client import Work
-from benchmarks.figure import Figure
+from benchmarks.cost import Cost, Yardsticks, cost_of
+from benchmarks.figure import KILOBYTES, SHARE, TIMES, Figure
 from benchmarks.fleet import SHARED, Fleet
+from benchmarks.floor import Floor
 
 ROOT = Path(__file__).parents[1]
-MICRO = 1_000_000
 # What the SMTP server of the fleet speaks.
 VERSIONS = {"SSLv2": "no", "SSLv3": "no", "TLSv1.0": "no", "TLSv1.1": "no", "TLSv1.2": "yes", "TLSv1.3": "yes"}
 SHARING = "127.52.0.0/20 127.52.16.0/23 127.52.18.0/24 127.52.19.0/25 127.52.19.128/29"
 SHARING_ENDPOINTS = 5_000
-PEAKS = 3  # how often the growth of memory is measured: the allocator adds some per cent of chance
+FLOOR_CONNECTIONS = 2**14
+IN_FLIGHT = 500  # of the floor: as many as of a scan (`Work.connections`)
 
 Record = dict[str, Any]
 
@@ -34,57 +38,83 @@ def run_client(work: Work) -> dict[str, Any]:
     return result
 
 
-def yardstick(fleet: Fleet, seconds: int) -> float:
-    """CPU µs of one full handshake of `openssl s_time -new`: TLS 1.3, ECDSA P-256, X25519, over loopback."""
+def records_of(output: str) -> list[Record]:
+    """The endpoints that a scan wrote."""
+    with Path(output).open("rb") as lines:
+        return [record for record in map(json.loads, lines) if record["type"] == "endpoint"]
+
+
+def s_time(fleet: Fleet, seconds: int) -> dict[str, float]:
+    """One full handshake of `openssl s_time -new`: TLS 1.3, ECDSA P-256, X25519, over loopback, one after the other."""
     command = ["openssl", "s_time", "-new", "-connect", f"127.0.0.1:{fleet.tls}", "-time", str(seconds), "-tls1_3"]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     pin = {min(os.sched_getaffinity(0))}
+    begun = time.monotonic()
     done = subprocess.run(command, check=True, capture_output=True, preexec_fn=lambda: os.sched_setaffinity(0, pin))
+    wall_s = time.monotonic() - begun
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     counted = re.search(rb"(\d+) connections in", done.stdout)
     if counted is None:
         raise RuntimeError(f"openssl s_time did not say how many connections it made: {done.stderr.decode()}")
-    return cpu / int(counted[1]) * MICRO
+    made = int(counted[1])
+    user_s, system_s = after.ru_utime - before.ru_utime, after.ru_stime - before.ru_stime
+    return {"user_s": user_s / made, "system_s": system_s / made, "wall_s": wall_s / made}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A scan whose CPU is measured, and what a record of it must tell."""
+
+    name: str
+    work: Work
+    samples: int
+    is_good: Callable[[Record], bool]
+    aim: float | None = None  # in handshakes of s_time
 
 
 class Costs:
-    """CPU of scans of the TLS server, repeated; the yardstick is taken anew in each repetition."""
+    """CPU of scans of the servers, repeated; the yardsticks are taken anew in each repetition."""
 
     def __init__(self, fleet: Fleet, directory: Path, repetitions: int, seconds: int) -> None:
         self.fleet = fleet
         self.output = str(directory / "records.jsonl")
         self.repetitions = repetitions
         self.seconds = seconds
+        self.floor = Floor(directory)
 
-    def measure(self) -> list[Figure]:
-        """The five costs in µs, and the four ratios with their aims."""
-        cases: dict[str, tuple[Work, int, Callable[[Record], bool]]] = {
-            "raw version": (self._work("127.16.0.0/18", "tls1.3"), 2**14, _speaks("TLSv1.3")),
-            "full handshake": (self._work("127.17.0.0/20", None), 2**12, _completed),
-            "endpoint": (self._work("127.18.0.0/21", "all"), 2**11, _whole),
-            "STARTTLS endpoint": (self._starttls("127.19.0.0/21"), 2**11, _upgraded),
-        }
-        values: dict[str, list[float]] = {"openssl s_time": [], **{name: [] for name in cases}}
-        failures = dict.fromkeys(values, 0)
-        for _ in range(self.repetitions):
-            values["openssl s_time"].append(yardstick(self.fleet, self.seconds))
-            for name, (work, samples, is_good) in cases.items():
-                cost = run_client(work)
-                values[name].append((cost["user_s"] + cost["system_s"]) / samples * MICRO)
-                failures[name] += samples - sum(map(is_good, self._endpoints()))
-        samples_of = {name: case[1] * self.repetitions for name, case in cases.items()}
-        costs = {
-            name: Figure(name, "µs CPU", tuple(each), failures=failures[name], samples=samples_of.get(name, 0))
-            for name, each in values.items()
-        }
-        measure = costs["openssl s_time"]
+    def cases(self) -> list[Case]:
+        """What is measured."""
         return [
-            *costs.values(),
-            costs["raw version"].over(measure, "raw version / s_time", 0.25),
-            costs["full handshake"].over(measure, "full handshake / s_time", 1.3),
-            costs["endpoint"].over(measure, "endpoint / s_time", 2.8),
-            costs["STARTTLS endpoint"].over(costs["endpoint"], "STARTTLS endpoint / endpoint", 1.8),
+            Case("raw version", self._work("127.16.0.0/18", "tls1.3"), 2**14, speaks("TLSv1.3"), 0.25),
+            Case("full handshake", self._work("127.17.0.0/20", None), 2**12, _completed, 1.3),
+            Case("endpoint", self._work("127.18.0.0/21", "all"), 2**11, _whole, 2.8),
+            Case("STARTTLS endpoint", self._starttls("127.19.0.0/21"), 2**11, _upgraded),
+        ]
+
+    def measure(self, cases: Sequence[Case]) -> tuple[Yardsticks, list[Figure]]:
+        """The yardsticks, and the figures of each of these cases beside them."""
+        handshakes, floors = [], []
+        spent: dict[str, list[dict[str, Any]]] = {case.name: [] for case in cases}
+        failures = dict.fromkeys(spent, 0)
+        for _ in range(self.repetitions):
+            handshakes.append(s_time(self.fleet, self.seconds))
+            floors.append(self.floor.run("127.20.0.0", FLOOR_CONNECTIONS, self.fleet.tls, IN_FLIGHT))
+            for case in cases:
+                spent[case.name].append(run_client(case.work))
+                failures[case.name] += case.samples - sum(map(case.is_good, records_of(self.output)))
+        failed = sum(each.failed for each in floors)
+        yardsticks = Yardsticks(
+            replace(cost_of("openssl s_time", handshakes, 1), samples=0),
+            cost_of(self.floor.name, map(asdict, floors), FLOOR_CONNECTIONS, failures=failed),
+        )
+        costs = {
+            case.name: cost_of(case.name, spent[case.name], case.samples, failures=failures[case.name])
+            for case in cases
+        }
+        return yardsticks, [
+            *yardsticks.own_figures(),
+            *chain.from_iterable(yardsticks.figures(costs[case.name], case.aim) for case in cases),
+            *_starttls_over_implicit(costs),
         ]
 
     def _work(self, network: str, versions: str | None) -> Work:
@@ -93,32 +123,34 @@ class Costs:
     def _starttls(self, network: str) -> Work:
         return Work(network, self.fleet.smtp, self.output, "all", handshake=True, service="smtp")
 
-    def _endpoints(self) -> list[Record]:
-        with Path(self.output).open("rb") as lines:
-            return [record for record in map(json.loads, lines) if record["type"] == "endpoint"]
+
+def _starttls_over_implicit(costs: Mapping[str, Cost]) -> list[Figure]:
+    if "endpoint" not in costs:
+        return []
+    return [costs["STARTTLS endpoint"].cpu.over(costs["endpoint"].cpu, "STARTTLS endpoint / endpoint", 1.8)]
 
 
-def memory(fleet: Fleet, directory: Path) -> list[Figure]:
-    """Bytes for each endpoint that waits or is asked, and the peak with twenty times as many targets."""
+def memory(fleet: Fleet, directory: Path, repetitions: int) -> list[Figure]:
+    """Kilobytes for each endpoint that waits or is asked."""
     output = str(directory / "records.jsonl")
 
-    def held(work: dict[str, Any], few: tuple[str, int], many: tuple[str, int]) -> float:
-        peaks = []
-        for network, endpoints in (few, many):
-            own = {**work, "networks": network, "endpoints": endpoints, "output": output}
-            peaks.append(run_client(Work(**own))["peak_bytes"])
-        return float(peaks[1] - peaks[0]) / (many[1] - few[1]) / 1000
+    def held(name: str, aim: float, work: dict[str, Any], few: tuple[str, int], many: tuple[str, int]) -> Figure:
+        def peak(networks: str, endpoints: int) -> float:
+            own = {**work, "networks": networks, "endpoints": endpoints, "output": output}
+            return float(run_client(Work(**own))["peak_bytes"])
+
+        more = many[1] - few[1]
+        return Figure(name, KILOBYTES, tuple((peak(*many) - peak(*few)) / more / 1000 for _ in range(repetitions)), aim)
 
     raw = {"port": fleet.silent, "versions": "tls1.3", "stop_after_s": 6}
     shake = {"port": fleet.stalled, "versions": None, "handshake": True, "stop_after_s": 6}
-    waiting = held({**raw, "connections": 1}, ("127.32.0.0/24", 256), ("127.33.0.0/18", 16_384))
-    probed = held({**raw, "connections": 0}, ("127.32.0.0/24", 256), ("127.33.0.0/20", 4_096))
-    shaken = held({**shake, "connections": 0}, ("127.32.0.0/25", 128), ("127.33.0.0/22", 1_024))
+    waiting, probed = ("127.32.0.0/24", 256), ("127.33.0.0/20", 4_096)
     return [
-        Figure("endpoint that waits", "KB", (waiting,), 25),
-        Figure("endpoint in a raw probe", "KB", (probed,), 25),
-        Figure("endpoint in a handshake", "KB", (shaken,), 90),
-        _growth(fleet, output),
+        held("endpoint that waits", 25, {**raw, "connections": 1}, waiting, ("127.33.0.0/18", 16_384)),
+        held("endpoint in a raw probe", 25, {**raw, "connections": 0}, waiting, probed),
+        held(
+            "endpoint in a handshake", 90, {**shake, "connections": 0}, ("127.32.0.0/25", 128), ("127.33.0.0/22", 1_024)
+        ),
     ]
 
 
@@ -133,7 +165,7 @@ def certificates(fleet: Fleet, directory: Path) -> list[Figure]:
     name = f"certificates, {SHARED} on {SHARING_ENDPOINTS:,} endpoints, "
     failures = SHARING_ENDPOINTS - good
     return [
-        Figure(name + what, "times", (float(count),), SHARED, failures, SHARING_ENDPOINTS)
+        Figure(name + what, TIMES, (float(count),), SHARED, failures, SHARING_ENDPOINTS)
         for what, count in counts.items()
     ]
 
@@ -147,20 +179,20 @@ def _shares(record: Record) -> bool:
     return record["type"] == "endpoint" and bool(record["certificate"]) and record["certificate"]["parse_error"] is None
 
 
-def _growth(fleet: Fleet, output: str) -> Figure:
+def growth(fleet: Fleet, directory: Path, repetitions: int) -> list[Figure]:
     """The peak at 204,800 targets over that at 10,240; each with 5,000 in flight, so that only the number differs."""
+    output = str(directory / "records.jsonl")
     few, many = "127.40.0.0/19 127.41.0.0/21", "127.48.0.0/15 127.50.0.0/16 127.51.0.0/19"
 
     def peak(networks: str) -> float:
         return float(run_client(Work(networks, fleet.tls, output, "tls1.3", endpoints=5_000))["peak_bytes"])
 
-    peaks = [(peak(few), peak(many)) for _ in range(PEAKS)]
-    return Figure(
-        "peak at 204,800 targets over 10,240", "ratio", tuple(large / small - 1 for small, large in peaks), 0.05
-    )
+    peaks = [(peak(few), peak(many)) for _ in range(repetitions)]
+    more = tuple(large / small - 1 for small, large in peaks)
+    return [Figure("peak at 204,800 targets over 10,240", SHARE, more, 0.05)]
 
 
-def _speaks(version: str) -> Callable[[Record], bool]:
+def speaks(version: str) -> Callable[[Record], bool]:
     return lambda record: bool(record["versions"]) and record["versions"][version]["evidence"] == "server_hello"
 
 
@@ -169,7 +201,7 @@ def _completed(record: Record) -> bool:
 
 
 def _whole(record: Record) -> bool:
-    return _completed(record) and all(_speaks(version)(record) for version in ("TLSv1.2", "TLSv1.3"))
+    return _completed(record) and all(speaks(version)(record) for version in ("TLSv1.2", "TLSv1.3"))
 
 
 def _upgraded(record: Record) -> bool:

@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import sys
+import time
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
@@ -26,7 +27,7 @@ from scanner.trust_store import system_store
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What to scan: every address of some networks (with a space between them) on one port."""
+    """What to scan: every address of some networks (with a space between them) on one port; and what a file names."""
 
     networks: str
     port: int
@@ -38,6 +39,9 @@ class Work:
     stop_after_s: float | None = None  # for scans of servers that never answer
     service: str = "tls"
     certificates: str | None = None  # a file for each distinct one
+    input: str | None = None  # a file of targets
+    connect_s: float = 60
+    allow: str = "127.0.0.0/8"
 
 
 def main() -> None:
@@ -47,16 +51,18 @@ def main() -> None:
 
 
 def measure(work: Work) -> dict[str, Any]:
-    """CPU seconds of the run alone, without the start of Python; the peak of memory, in bytes; and what was cached.
+    """CPU and wall seconds of the run alone, without the start of Python; peak of memory, in bytes; what was cached.
 
+    `waited_s`: how long we could have run, while something else had the core.
     `parsed` and `verified`: how often a certificate, and a chain, was not taken from the cache.
     """
     config = Config(
         targets=tuple(f"{work.service}://{network}:{work.port}" for network in work.networks.split()),
+        inputs=(work.input,) if work.input else (),
         wanted=Wanted(versions_named(work.versions) if work.versions else (), handshake=work.handshake),
-        allow=(ip_network("127.0.0.0/8"),),
+        allow=(ip_network(work.allow),),
         limits=Limits(work.endpoints, work.connections, rate=0, per_address=0, per_address_rate=0),
-        timeouts=Timeouts(connect_s=60, greeting_s=60, reply_s=60, tls_s=60),
+        timeouts=Timeouts(connect_s=work.connect_s, greeting_s=60, reply_s=60, tls_s=60),
         retries=0,  # a sample that fails has failed
         progress=False,
     )
@@ -64,13 +70,17 @@ def measure(work: Work) -> dict[str, Any]:
     descriptor = os.open(work.output, flags, 0o644)
     certificates = os.open(work.certificates, flags, 0o644) if work.certificates else None
     run = Run(config, descriptor, system_store(), certificates)
-    before = resource.getrusage(resource.RUSAGE_SELF)
+    waited_before_s = _waited_s()
+    before, begun = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
     trio.run(_scan, run, work.stop_after_s)
-    after = resource.getrusage(resource.RUSAGE_SELF)
+    after, wall_s = resource.getrusage(resource.RUSAGE_SELF), time.monotonic() - begun
+    waited_s = _waited_s() - waited_before_s
     os.close(descriptor)
     return {
         "user_s": after.ru_utime - before.ru_utime,
         "system_s": after.ru_stime - before.ru_stime,
+        "wall_s": wall_s,
+        "waited_s": waited_s,
         "start_bytes": before.ru_maxrss * 1024,
         "peak_bytes": _peak_bytes(),
         "parsed": PARSED.made,
@@ -81,6 +91,14 @@ def measure(work: Work) -> dict[str, Any]:
 async def _scan(run: Run, stop_after_s: float | None) -> None:
     with trio.move_on_after(stop_after_s if stop_after_s is not None else float("inf")):
         await run.scan()
+
+
+def _waited_s() -> float:
+    """Runnable, but not running: the second field of schedstat (Documentation/scheduler/sched-stats.rst), in ns."""
+    try:
+        return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError):  # not every kernel counts it
+        return 0.0
 
 
 def _peak_bytes() -> int:

@@ -75,6 +75,16 @@ def fleet() -> Iterator[Fleet]:
         yield Fleet(tls, silent, stalled, smtp, shared, server)
 
 
+@contextmanager
+def tls_server() -> Iterator[int]:
+    """Only the one that speaks TLS; its port."""
+    with tempfile.TemporaryDirectory(prefix="tlsweep-bench-") as name:
+        _write_certificate(Path(name))
+        (port,) = free_ports(1)
+        with running(_tls_server(Path(name), port)[1], port):
+            yield port
+
+
 def server_core() -> set[int]:
     """The core of the servers."""
     return {max(os.sched_getaffinity(0))}

@@ -9,6 +9,7 @@ import os
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address
@@ -18,6 +19,7 @@ from typing import Any
 import trio
 from dns.rdatatype import RdataType
 
+from benchmarks.cost import Cost, Yardsticks, cost_of
 from benchmarks.figure import Figure
 from benchmarks.nsd import ZONE, nsd
 from targets.answer import DnsStatus
@@ -28,7 +30,6 @@ NAMES = 20_000
 AT_ONCE = 128  # names; so many datagrams fit into the server's buffer
 KINDS = (RdataType.A, RdataType.AAAA, RdataType.MX)
 QUERY_AIM_US = 150.0
-MICRO = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +41,14 @@ class Work:
     both: bool = False
 
 
-def resolving(yardstick: Figure, repetitions: int) -> list[Figure]:
-    """µs of CPU for one question, and for both of a name; and the same in units of the yardstick."""
+def resolving(yardsticks: Yardsticks, repetitions: int) -> list[Figure]:
+    """µs of CPU for one question, and for both of a name; and the same in units of the yardsticks."""
     with nsd(_zone()) as port:
         if port is None:
             return []
-        query = _figure("dns query", Work(port), repetitions, QUERY_AIM_US)
-        both = _figure("a name: A and AAAA", Work(port, both=True), repetitions, None)
-    return [query, both, query.over(yardstick, "dns query / s_time"), both.over(yardstick, "A and AAAA / s_time")]
+        query = _cost("dns query", Work(port), repetitions, QUERY_AIM_US)
+        both = _cost("a name: A and AAAA", Work(port, both=True), repetitions, None)
+    return [*yardsticks.figures(query), *yardsticks.figures(both)]
 
 
 def _zone() -> Iterator[str]:
@@ -56,11 +57,10 @@ def _zone() -> Iterator[str]:
         yield f"n{number} MX 10 mx1.n{number}\nn{number} MX 20 mx2.n{number}\n"
 
 
-def _figure(name: str, work: Work, repetitions: int, aim: float | None) -> Figure:
-    costs = [_run(work) for _ in range(repetitions)]
-    values = tuple((cost["user_s"] + cost["system_s"]) / work.names * MICRO for cost in costs)
-    failures = sum(cost["failures"] for cost in costs)
-    return Figure(name, "µs CPU", values, aim, failures, work.names * repetitions)
+def _cost(name: str, work: Work, repetitions: int, aim_us: float | None) -> Cost:
+    spent = [_run(work) for _ in range(repetitions)]
+    failures = sum(each["failures"] for each in spent)
+    return cost_of(name, spent, work.names, aim_us=aim_us, failures=failures)
 
 
 def _run(work: Work) -> dict[str, Any]:
@@ -95,11 +95,11 @@ def main() -> None:
     """Ask, and print the cost."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     work, failed = Work(**json.loads(sys.argv[1])), list[int]()
-    before = resource.getrusage(resource.RUSAGE_SELF)
+    before, begun = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
     trio.run(_ask_all, work, failed)
-    after = resource.getrusage(resource.RUSAGE_SELF)
+    after, wall_s = resource.getrusage(resource.RUSAGE_SELF), time.monotonic() - begun
     cost = {"user_s": after.ru_utime - before.ru_utime, "system_s": after.ru_stime - before.ru_stime}
-    print(json.dumps(cost | {"failures": len(failed)}))
+    print(json.dumps(cost | {"wall_s": wall_s, "failures": len(failed)}))
 
 
 if __name__ == "__main__":

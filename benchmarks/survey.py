@@ -1,4 +1,4 @@
-"""A survey: 100,000 mail domains whose mail goes to 2,000 hosts, by the command as a user has it, and a name server.
+"""A survey: many mail domains whose mail goes to few hosts, by the command as a user has it, and a name server.
 
 Most domains share few hosts, as in the world: the hosts of a domain are drawn by Pareto's law. Each domain has two. The
 names and their addresses are served by NSD where it is installed, and the hosts are one SMTP server on as many loopback
@@ -6,22 +6,20 @@ addresses.
 """
 
 import json
-import os
 import random
-import subprocess
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figure import Figure
+from benchmarks.cost import Yardsticks, cost_of
+from benchmarks.figure import KILOBYTES, TIMES, Figure
 from benchmarks.fleet import Fleet
 from benchmarks.nsd import ZONE, nsd
+from benchmarks.timed import Spent, timed
 
-DOMAINS, HOSTS = 100_000, 2_000
 FIRST_ADDRESS = IPv4Address("127.54.0.1")
 SEED = 20261128
 TLSWEEP = Path(sys.executable).with_name("tlsweep")
@@ -31,80 +29,81 @@ OPTIONS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """What one scan took."""
-
-    exit_status: int
-    wall_s: float
-    cpu_s: float
-    peak_bytes: int
-
-
-def survey(fleet: Fleet, directory: Path) -> list[Figure]:
-    """Wall, CPU, memory, queries and connections of one survey; a domain that is not told of rightly has failed."""
-    hosts_of = drawn()
+def survey(
+    fleet: Fleet, directory: Path, yardsticks: Yardsticks, domains: int, hosts: int, repetitions: int
+) -> list[Figure]:
+    """CPU, wall, memory, queries and connections of surveys; a domain that is not told of rightly has failed."""
+    hosts_of = drawn(domains, hosts)
     names, output = directory / "domains.txt", directory / "survey.jsonl"
     names.write_text("".join(f"mx:{domain}.{ZONE}:{fleet.smtp}\n" for domain in hosts_of))
-    with nsd(zone(hosts_of)) as port:
+    runs: list[tuple[Spent, Seen]] = []
+    with nsd(zone(hosts_of, hosts)) as port:
         if port is None:
             return []
-        spent = timed(
-            [TLSWEEP, "scan", "--input", names, "--output", output, "--resolver", f"127.0.0.1:{port}", *OPTIONS]
-        )
-    with output.open("rb") as lines:
-        seen = Seen(hosts_of, fleet.smtp, map(json.loads, lines))
-    values: dict[str, tuple[float, str]] = {
-        "wall": (spent.wall_s, "s"),
-        "CPU for a domain": (spent.cpu_s / DOMAINS * 1_000_000, "µs CPU"),
-        "peak of memory": (spent.peak_bytes / 1_000_000, "MB"),
-        "queries": (seen.queries, "times"),
-        "connections": (seen.connections, "times"),
-    }
-    title = f"survey of {DOMAINS:,} domains on {HOSTS:,} MX hosts"
-    figures = [Figure(f"{title}, {what}", unit, (value,)) for what, (value, unit) in values.items()]
-    interviews = Figure(f"{title}, interviews", "times", (float(seen.interviews),), HOSTS, seen.wrong, DOMAINS)
-    return [*figures, interviews]
+        command: list[str | Path] = [
+            TLSWEEP,
+            "scan",
+            "--input",
+            names,
+            "--output",
+            output,
+            "--resolver",
+            f"127.0.0.1:{port}",
+            *OPTIONS,
+        ]
+        for _ in range(repetitions):
+            output.unlink(missing_ok=True)
+            spent = timed(command)
+            with output.open("rb") as lines:
+                runs.append((spent, Seen(hosts_of, hosts, fleet.smtp, map(json.loads, lines))))
+    title = f"survey of {domains:,} domains on {hosts:,} MX hosts"
+    wrong = sum(seen.wrong for _, seen in runs)
+    cost = cost_of(f"{title}, a domain", [asdict(spent) for spent, _ in runs], domains, failures=wrong)
+
+    def figure(what: str, unit: str, value: Callable[[Spent, Seen], float], aim: float | None = None) -> Figure:
+        return Figure(f"{title}, {what}", unit, tuple(float(value(*run)) for run in runs), aim)
+
+    return [
+        *yardsticks.figures(cost),
+        figure("peak of memory", KILOBYTES, lambda spent, _: spent.peak_bytes / 1_000),
+        figure("queries", TIMES, lambda _, seen: seen.queries),
+        figure("connections", TIMES, lambda _, seen: seen.connections),
+        figure("interviews", TIMES, lambda _, seen: seen.interviews, hosts),
+    ]
 
 
-def drawn() -> dict[str, tuple[str, str]]:
+def drawn(domains: int, hosts_in_all: int) -> dict[str, tuple[str, str]]:
     """The two MX hosts of each domain; every host has at least one domain."""
     chance = random.Random(SEED)
     hosts: dict[str, tuple[str, str]] = {}
-    for number in range(DOMAINS):
-        first = number if number < HOSTS else min(int(chance.paretovariate(0.5)) - 1, HOSTS - 1)
-        second = (first + 1) % HOSTS
+    for number in range(domains):
+        first = number if number < hosts_in_all else min(int(chance.paretovariate(0.5)) - 1, hosts_in_all - 1)
+        second = (first + 1) % hosts_in_all
         hosts[f"d{number}"] = f"mx{first}", f"mx{second}"
     return hosts
 
 
-def zone(hosts_of: Mapping[str, tuple[str, str]]) -> Iterator[str]:
+def zone(hosts_of: Mapping[str, tuple[str, str]], hosts_in_all: int) -> Iterator[str]:
     """What is below the apex."""
-    for number in range(HOSTS):
+    for number in range(hosts_in_all):
         yield f"mx{number} A {FIRST_ADDRESS + number}\n"
     for domain, hosts in hosts_of.items():
         yield "".join(f"{domain} MX {preference} {host}\n" for preference, host in zip((10, 20), hosts, strict=True))
 
 
-def timed(command: Sequence[str | Path]) -> Spent:
-    """Run it on the first core, and ask the operating system what it took."""
-    pin = {min(os.sched_getaffinity(0))}
-    started = time.monotonic()
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    os.sched_setaffinity(process.pid, pin)
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    wall_s = time.monotonic() - started
-    return Spent(process.returncode, wall_s, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
-
-
 class Seen:
     """What the records tell: how many interviews there were, and how many domains are not as they should be."""
 
-    def __init__(self, hosts_of: Mapping[str, tuple[str, str]], port: int, records: Iterator[dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        hosts_of: Mapping[str, tuple[str, str]],
+        hosts_in_all: int,
+        port: int,
+        records: Iterator[dict[str, Any]],
+    ) -> None:
         self.interviews = 0
         self.queries = self.connections = 0
-        addresses = {f"mx{number}": str(FIRST_ADDRESS + number) for number in range(HOSTS)}
+        addresses = {f"mx{number}": str(FIRST_ADDRESS + number) for number in range(hosts_in_all)}
         ids: set[str] = set()
         good: set[str] = set()
         for record in records:
