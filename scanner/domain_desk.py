@@ -48,12 +48,18 @@ class DomainDesk:
         fetch: Fetch | None,
         write: Callable[[Known], None],
         room: Callable[[], Awaitable[None]],
+        *,
+        only_whole: bool = False,
     ) -> None:
-        """Without `fetch`, no policy is asked for. `room` waits while the output takes no more."""
+        """Without `fetch`, no policy is asked for. `room` waits while the output takes no more.
+
+        `only_whole`: those of which something is missing at a stop have no record; another part of the run has it.
+        """
         self._domains = domains
         self._fetch = fetch
         self._write = write
         self._room = room
+        self._only_whole = only_whole
         self._sts: dict[Waiting, StsFound] = {}
         self._ready: deque[Waiting] = deque()
         self._changed = trio.Event()
@@ -162,7 +168,8 @@ class DomainDesk:
 
     def _give_up(self) -> None:
         """What was ready, and then those that wait still, with what is known of them."""
-        for waiting in [*self._ready, *self._domains.give_up()]:
+        left = self._domains.give_up()
+        for waiting in [*self._ready, *([] if self._only_whole else left)]:
             self._record(waiting)
         self._ready.clear()
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from scanner.sink import FULL_BYTES, GATHER_BYTES, OutputClosed, Sink
+from scanner.output import OutputClosed
+from scanner.sink import FULL_BYTES, GATHER_BYTES, Sink
 
 GATHER_S = 0.05
 LINE_BYTES = 1_024
