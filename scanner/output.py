@@ -78,8 +78,8 @@ class Output:
         self._path = path
         self._part = part
         self._is_pipe = stat.S_ISFIFO(status.st_mode)
-        self._is_file = stat.S_ISREG(status.st_mode)
-        self._most_bytes = most_bytes if self._is_file else None
+        self.is_file = stat.S_ISREG(status.st_mode)
+        self._most_bytes = most_bytes if self.is_file else None
         self._bytes = status.st_size
 
     def write(self, lines: bytes | bytearray) -> None:
@@ -96,7 +96,7 @@ class Output:
 
     def sync(self) -> None:
         """Have what was written on the disk, where there is one. Raises OutputClosed."""
-        if self._is_file:
+        if self.is_file:
             try:
                 os.fdatasync(self._descriptor)
             except OSError as error:
@@ -149,7 +149,7 @@ class Output:
     def _take_back(self, written: bytes) -> None:
         """Cut off the half line, or the half of what is packed, at the end of what a file has taken."""
         half = len(written) - (0 if self.packing else written.rfind(b"\n") + 1)
-        if half and self._is_file:
+        if half and self.is_file:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._descriptor, os.lseek(self._descriptor, 0, os.SEEK_CUR) - half)
 

@@ -68,6 +68,11 @@ class Recorded:
             "certificates": self.certificates,
         }
 
+    @property
+    def nbytes(self) -> int:
+        """What it takes to know them."""
+        return self._keys.nbytes + self._repeated.nbytes
+
     def take(self, record: Record) -> None:
         """Note a record. Raises KeyError and ValueError for what is none."""
         match record["type"]:
@@ -182,13 +187,31 @@ def _row(path: str) -> Iterator[str]:
 def _part(path: str) -> Part:
     try:
         size = os.path.getsize(path)
-        kind = _KINDS.get(packing_of(path))
-        whole = whole_bytes(_blocks(path, size), kind) if kind else _end_of_lines(path, size)
+        whole = _whole_members(path, size) if packing_of(path) else _end_of_lines(path, size)
     except OSError as error:
         raise ResumeError(f"{path}: {error.strerror}") from error
     except ArchiveError as error:
         raise ResumeError(f"{path}: {error}") from error
     return Part(path, whole, size - whole)
+
+
+def _whole_members(path: str, size: int) -> int:
+    """Behind the last member or frame that is whole; where one is torn, zeros may stand in place of the rest of it."""
+    kind = _KINDS[packing_of(path)]
+    try:
+        return whole_bytes(_blocks(path, size), kind)
+    except ArchiveError:
+        if not (zeros := _zeros_at_end(path, size)):
+            raise
+        return whole_bytes(_blocks(path, size - zeros), kind)
+
+
+def _zeros_at_end(path: str, size: int) -> int:
+    zeros = 0
+    for block in _blocks(path, size):
+        rest = len(block) - len(block.rstrip(b"\0"))
+        zeros = zeros + rest if rest == len(block) else rest
+    return zeros
 
 
 def _end_of_lines(path: str, size: int) -> int:

@@ -24,7 +24,8 @@ FULL_BYTES = 1_048_576  # so much may wait for the reader before the intake is h
 class Sink:
     """Writes records to an output, or a file descriptor, as JSON lines.
 
-    What was put into the sink `ahead` before is written before: certificates, before the records that name them.
+    What was put into the sink `ahead` before is written before: certificates, before the records that name them, so
+    that a kill between the two loses none for good. That is only for files: nobody waits for a slow reader.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class Sink:
         is_packed = bool(self._output.packing)
         self._gather_bytes = PACKED_GATHER_BYTES if is_packed else GATHER_BYTES
         self._gather_s = gather_s if gather_s is not None else PACKED_GATHER_S if is_packed else GATHER_S
-        self._ahead = ahead
+        self._ahead = ahead if ahead and ahead._output.is_file else None
         self._lines = bytearray()  # whole ones; each by itself, as orjson returns it, would hold 8 or 16 KB
         self._bytes = 0
         self._written = trio.Event()

@@ -91,7 +91,7 @@ def is_packed(beginning: bytes) -> bool:
 def whole_bytes(blocks: Iterable[bytes], kind: str) -> int:
     """How many bytes at the beginning of these are whole members of `gzip`, or frames of `zstd`; the rest was cut off.
 
-    Zeros behind them are what a file system leaves of what it had not written. Raises ArchiveError.
+    Zeros to the end are what a file system leaves of what it had not written. Raises ArchiveError.
     """
     member: _Gzip | _Zstd | None = None
     whole = read = 0
@@ -101,7 +101,9 @@ def whole_bytes(blocks: Iterable[bytes], kind: str) -> int:
         while data:
             if member is None:
                 if not data.strip(b"\0"):
-                    return whole
+                    break
+                if whole < read - len(data):
+                    raise ArchiveError(f"the {kind} data go on behind zeros, behind byte {whole:,}")
                 member = _Gzip() if kind == "gzip" else _Zstd()
             try:
                 for _ in member.unpack(data):
