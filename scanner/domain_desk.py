@@ -124,8 +124,11 @@ class DomainDesk:
         while self._domains.is_full or len(self._ready) >= MOST_READY:
             await self._changed.wait()
 
-    def over(self, interview: Interview, record: Record, ended: float) -> None:
-        """An endpoint has its record; `ended` in seconds since 1970. Never raises: it is not to be written twice."""
+    def over(self, interview: Interview, record: Record, ended: float) -> EndpointResult:
+        """An endpoint has its record; `ended` in seconds since 1970. What it came to for its domains.
+
+        Never raises: it is not to be written twice.
+        """
         endpoint = interview.endpoint
         try:
             result = self._result(interview, record, ended)
@@ -133,6 +136,7 @@ class DomainDesk:
             log.error("internal error", endpoint=endpoint.id, exc_info=error)
             result = EndpointResult(record["status"])
         self._is_ready(self._domains.over(endpoint, result))
+        return result
 
     def _result(self, interview: Interview, record: Record, ended: float) -> EndpointResult:
         tlsa, certificate = self._domains.tlsa_of(interview.endpoint), record["certificate"]

@@ -15,11 +15,9 @@ from typing import Any
 import orjson
 
 from scanner.chain import Unseen
-from scanner.conclusion import Status
 from scanner.config import Config
 from scanner.domains import Domains
-from scanner.endpoint_result import EndpointResult
-from scanner.mail_policy.result import Result
+from scanner.endpoint_result import recorded_result
 from scanner.output import Packing, packing_of, part_path
 from scanner.record import SCHEMA, Record
 from targets.archive import ArchiveError, Unpacker, whole_bytes
@@ -94,9 +92,7 @@ class Recorded:
     def _take_endpoint(self, record: Record) -> None:
         self.endpoints += 1
         self._keys.add(b"endpoint " + record["id"].encode())
-        words = record["certificate"] and tuple(map(Result, record["certificate"]["results"]))
-        result = EndpointResult(Status(record["status"]), words)
-        self.joined.recall(record["id"], record["host"], record["service"], result)
+        self.joined.recall(record["id"], record["host"], record["service"], recorded_result(record))
 
     def _take_domain(self, record: Record) -> None:
         self.domains += 1

@@ -32,6 +32,7 @@ from scanner.descriptors import fit_to_descriptors
 from scanner.domain_desk import DomainDesk
 from scanner.domain_status import Known
 from scanner.domains import Domains
+from scanner.endpoint_result import dane_part
 from scanner.engine import GRACE_S, Engine, wall_clock
 from scanner.interview import Interview
 from scanner.mail_policy.fetch import PolicyFetcher, PolicyHost
@@ -257,9 +258,10 @@ class Run:
         if self._certificates:
             for der in self._recorded.certificates_seen.new_ones(chain_of(interview).certificates):
                 self._certificates.put(self.recorder.certificate(der, interview.endpoint))
+        if dane := dane_part(self._desk.over(interview, record, ended)):
+            record["dane"] = dane
         self._sink.put(record)
         self.summary.note_endpoint(record)
-        self._desk.over(interview, record, ended)
 
     async def _hear_signals(self, whole_run: trio.CancelScope) -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:

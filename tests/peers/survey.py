@@ -31,15 +31,15 @@ Moment = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """An input of single endpoints and mail domains that share MX hosts; all mail servers have one port.
+    """An input of single endpoints and mail domains that share MX hosts.
 
-    `hosts` are endpoints with a name, `bare` those without, on the addresses that are given.
+    `hosts` are endpoints with a name, all on one address and port; `bare` are addresses with their ports.
     """
 
     port: int
     address: str  # of the hosts with a name, and the MX hosts
     hosts: int
-    bare: tuple[str, ...]
+    bare: tuple[tuple[str, int], ...]
     domains: int
     mx_hosts: int
 
@@ -59,7 +59,7 @@ class Survey:
     def input(self) -> str:
         """CSV, with domains among the rest, and lines that are left out."""
         rows = [f"h{number}.test,{self.address},{self.port},smtp," for number in range(self.hosts)]
-        rows += [f",{address},{self.port},smtp," for address in self.bare]
+        rows += [f",{address},{port},smtp," for address, port in self.bare]
         domains = [f",,{self.port},,d{number}.test" for number in range(self.domains)]
         step = max(1, len(rows) // max(1, len(domains)))
         for number, row in enumerate(domains):
@@ -73,7 +73,7 @@ class Survey:
         named = range(max(self.hosts, self.mx_hosts if self.domains else 0))
         return {
             *(f"smtp://h{number}.test:{self.port}@{self.address}" for number in named),
-            *(f"smtp://{address}:{self.port}" for address in self.bare),
+            *(f"smtp://{address}:{port}" for address, port in self.bare),
         }
 
     @property
