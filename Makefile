@@ -7,7 +7,7 @@ FUZZER := $(VENV)/.fuzzer
 TIME   ?= 300
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz check format live live-full bench bench-full bench-compare bench-peers lock clean
+.PHONY: help setup demo test fuzz check format live live-full slow bench bench-full bench-compare bench-peers lock clean
 
 help:  ## List the verbs
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -47,6 +47,9 @@ live: setup  ## Scan real servers from Debian's packages (installs them; needs r
 live-full: live  ## The same, and then real servers of every protocol that Debian has one for
 	tests/live_full/install
 	$(BIN)/python -m pytest tests/live_full --timeout 300 --override-ini addopts="-q --strict-markers --import-mode=importlib"
+
+slow: setup  ## Kill and resume a scan of 20,000 endpoints a hundred times, and fill disks (minutes; root for the disks)
+	$(BIN)/python -m pytest tests/slow --timeout 1500 --override-ini addopts="-q --strict-markers --import-mode=importlib"
 
 bench: setup  ## Measure client CPU, memory and idle connections against yardsticks of the same run (some minutes)
 	$(BIN)/python -m benchmarks

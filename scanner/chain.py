@@ -4,18 +4,15 @@ The chain of a handshake that was completed is what a client gets. Where none wa
 that there is: nobody has proved to have the key.
 """
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from hashlib import blake2b
 
 from scanner.interview import Interview
+from scanner.tls.certificate import sha256
 from scanner.tls.flight import ClientCertificate
 from scanner.versions import negotiation
-from targets.seen import HashSet
-
-_SHARDS = 256  # by the first byte of the hash: no set grows so large that growing takes long
+from targets.seen import KeySet
 
 
 class From(StrEnum):
@@ -72,13 +69,12 @@ class Unseen:
     """Tells the certificates that are new: 12 to 24 bytes each, by keyed hashes of 64 bits (see `targets/seen.py`)."""
 
     def __init__(self) -> None:
-        self._key = os.urandom(16)
-        self._shards = tuple(HashSet() for _ in range(_SHARDS))
+        self._seen = KeySet()
 
     def new_ones(self, certificates: Iterable[bytes]) -> list[bytes]:
         """Those that were not asked for before."""
-        return [der for der in certificates if self._add(der)]
+        return [der for der in certificates if self._seen.add(sha256(der).encode())]
 
-    def _add(self, der: bytes) -> bool:
-        digest = blake2b(der, digest_size=9, key=self._key).digest()
-        return self._shards[digest[0]].add(int.from_bytes(digest[1:], "big") or 1)  # 0 is a free slot
+    def note(self, fingerprint: str) -> None:
+        """Take one for seen, by its SHA-256 in hexadecimal."""
+        self._seen.add(fingerprint.encode())

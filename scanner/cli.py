@@ -36,12 +36,15 @@ from scanner.options import (
     parse_network,
     parse_resolver,
     parse_services,
+    parse_size,
     parse_versions,
     requested_probes,
 )
+from scanner.output_files import OutputError, Outputs, open_outputs
 from scanner.probes import PROBES
 from scanner.progress import is_terminal
 from scanner.question import Wanted
+from scanner.resume import ResumeError
 from scanner.run import ExitCode, Run
 from scanner.trust import TrustStore
 from scanner.trust_store import TrustStoreError, read_store, system_store
@@ -119,7 +122,30 @@ def scan(
             show_default=False,
         ),
     ] = None,
-    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE|-", help="Where the JSON lines go.")] = STDOUT,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output", "-o", metavar="FILE|-", help="Where the JSON lines go; FILE.gz and FILE.zst are packed so."
+        ),
+    ] = STDOUT,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with the run that the --output holds, if it holds any: what is recorded there is not scanned"
+            " again, and a torn end is cut off. Settings that decide what is asked or written have to be the same."
+            " Begin with it, too: a stopped run then leaves unfinished mail domains to the next.",
+        ),
+    ] = False,
+    rotate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Begin another file when the output would grow beyond this (such as 500M, 1G): survey.jsonl,"
+            " survey.1.jsonl, survey.2.jsonl ... The file of --certificates likewise.",
+            show_default=False,
+        ),
+    ] = None,
     services: Annotated[
         str,
         typer.Option(
@@ -415,6 +441,8 @@ def scan(
         rules=Rules(input_format, mx=mx, srv=srv, ipv6_most=ipv6_most),
         seed=seed,
         output=output,
+        resume=resume,
+        rotate_bytes=parse_size(rotate) if rotate is not None else None,
         certificates=certificates,
         services=parse_services(services),
         wanted=Wanted(
@@ -454,17 +482,22 @@ def scan(
 
 def _scan(config: Config) -> ExitCode:
     trust = _trust_store(config.trust)
-    certificates = _open_file(config.certificates) if config.certificates is not None else None
-    descriptor = _open_output(config.output)
-    if certificates is not None:  # now that both can be written
-        _empty(certificates)
-    if config.output != STDOUT:
-        _empty(descriptor)
-    run = Run(config, descriptor, trust, certificates)
+    outputs = _open_outputs(config)
+    run = Run(config, outputs.records, trust, outputs.certificates, outputs.recorded)
     code = anyio.run(run.scan, backend="trio")
     if config.progress and is_terminal():
         Console(stderr=True).print(run.summary.tables())
     return code
+
+
+def _open_outputs(config: Config) -> Outputs:
+    try:
+        outputs = open_outputs(config)
+    except (OutputError, ResumeError) as error:
+        _refuse(str(error))
+    if outputs.recorded:
+        log.info("going on with an earlier run", **outputs.recorded.counts)
+    return outputs
 
 
 def _check_inputs(config: Config) -> None:
@@ -492,10 +525,20 @@ def _check_outputs(config: Config) -> None:
             _refuse(f"{config.output}: the output would overwrite {path}")
         if path != STDIN and config.certificates is not None and _are_the_same(path, config.certificates):
             _refuse(f"{config.certificates}: the certificates would overwrite {path}")
+    for option, is_given in (("--resume", config.resume), ("--rotate", config.rotate_bytes is not None)):
+        if is_given and not _is_a_file(config.output):
+            _refuse(f"{option} needs a file: name one with --output")
+        if is_given and config.certificates is not None and not _is_a_file(config.certificates):
+            _refuse(f"{option} needs a file: {config.certificates} is none")
     if config.certificates == STDOUT:
         _refuse("--certificates needs a file: standard output is for the records")
     if config.certificates is not None and _is_the_output(config.certificates, config.output):
         _refuse(f"{config.certificates}: the certificates and the records need a file each")
+
+
+def _is_a_file(path: str) -> bool:
+    """Or will it be one?"""
+    return path != STDOUT and (not os.path.exists(path) or stat.S_ISREG(os.stat(path).st_mode))
 
 
 def _is_the_output(path: str, output: str) -> bool:
@@ -534,27 +577,6 @@ def _trust_store(path: str | None) -> TrustStore | None:
         return read_store(path)
     except TrustStoreError as error:
         _refuse(str(error))
-
-
-def _open_output(path: str) -> int:
-    if path == STDOUT:
-        if sys.stdout is None:
-            _refuse("standard output is closed; name a file with --output")
-        return sys.stdout.fileno()
-    return _open_file(path)
-
-
-def _open_file(path: str) -> int:
-    """For writing; what is in it stays until `_empty`."""
-    try:
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        _refuse(f"{path}: {error.strerror}")
-
-
-def _empty(descriptor: int) -> None:
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.ftruncate(descriptor, 0)
 
 
 def _refuse(why: str) -> NoReturn:

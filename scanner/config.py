@@ -25,6 +25,8 @@ class Config:
     rules: Rules = field(default_factory=Rules)  # how they are read
     seed: int | None = None  # of the order in networks; None: by chance
     output: str = STDOUT
+    resume: bool = False  # go on with what the output holds
+    rotate_bytes: int | None = None  # how large a file may be before the next one is begun; None: there is one
     certificates: str | None = None  # a file for each distinct one; None: they are not written
     services: tuple[Service, ...] = field(default_factory=lambda: services_named("mail"))
     wanted: Wanted = field(default_factory=Wanted)
@@ -65,6 +67,7 @@ class Config:
             "der": self.der,
             "policy": self.with_policies,
             "certificates": shown_path(self.certificates) if self.certificates is not None else None,
+            "rotate": self.rotate_bytes,
             "test_injection": self.wanted.test_injection,
             "probes": self.wanted.probes,
             "economical": self.wanted.economical,

@@ -49,12 +49,18 @@ class DomainDesk:
         fetch: Fetch | None,
         write: Callable[[Known], None],
         room: Callable[[], Awaitable[None]],
+        *,
+        only_whole: bool = False,
     ) -> None:
-        """Without `fetch`, no policy is asked for. `room` waits while the output takes no more."""
+        """Without `fetch`, no policy is asked for. `room` waits while the output takes no more.
+
+        `only_whole`: those of which something is missing at a stop have no record; another part of the run has it.
+        """
         self._domains = domains
         self._fetch = fetch
         self._write = write
         self._room = room
+        self._only_whole = only_whole
         self._sts: dict[Waiting, StsFound] = {}
         self._ready: deque[Waiting] = deque()
         self._ready_weight = 0
@@ -63,7 +69,13 @@ class DomainDesk:
         self._nursery: trio.Nursery | None = None
         self._fetching = 0
         self._is_closing = False
+        self.taken = 0
         self.recorded = 0
+
+    @property
+    def unfinished(self) -> int:
+        """Domains without a record so far."""
+        return self.taken - self.recorded
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Write records until it is closed and nobody is left who waits for a policy; or until it is stopped."""
@@ -90,6 +102,7 @@ class DomainDesk:
 
     def take(self, targets: DomainTargets) -> None:
         """Take a domain in; its fresh endpoints are to be scanned then."""
+        self.taken += 1
         try:
             waiting = self._expect(targets)
         except Exception as error:  # a bug of ours
@@ -113,8 +126,11 @@ class DomainDesk:
         while self._domains.is_full or self._ready_weight >= MOST_READY:
             await self._changed.wait()
 
-    def over(self, interview: Interview, record: Record, ended: float) -> None:
-        """An endpoint has its record; `ended` in seconds since 1970. Never raises: it is not to be written twice."""
+    def over(self, interview: Interview, record: Record, ended: float) -> EndpointResult:
+        """An endpoint has its record; `ended` in seconds since 1970. What it came to for its domains.
+
+        Never raises: it is not to be written twice.
+        """
         endpoint = interview.endpoint
         try:
             result = self._result(interview, record, ended)
@@ -122,6 +138,7 @@ class DomainDesk:
             log.error("internal error", endpoint=endpoint.id, exc_info=error)
             result = EndpointResult(record["status"])
         self._is_ready(self._domains.over(endpoint, result))
+        return result
 
     def _result(self, interview: Interview, record: Record, ended: float) -> EndpointResult:
         tlsa, certificate = self._domains.tlsa_of(interview.endpoint), record["certificate"]
@@ -162,7 +179,8 @@ class DomainDesk:
 
     def _give_up(self) -> None:
         """What was ready, and then those that wait still, with what is known of them."""
-        for waiting in [*self._ready, *self._domains.give_up()]:
+        left = self._domains.give_up()
+        for waiting in [*self._ready, *([] if self._only_whole else left)]:
             self._record(waiting)
         self._ready.clear()
 

@@ -26,6 +26,7 @@ def domain_part(known: Known, *, with_policies: bool) -> Part:
     answer, sts = known.answer, _Sts(known)
     hosts = zip(answer.hosts, known.of_mx, strict=True)
     return {
+        "id": answer.domain.id,
         "domain": answer.domain.name,
         "status": status_of(known),
         "dnssec": answer.mx.dnssec if answer.mx else None,

@@ -93,7 +93,7 @@ class Domains:
         `policies` is how many things besides its endpoints it waits for: `settle` is told of each.
         """
         self._have_come = True
-        keys = {self._key(endpoint): endpoint.id for endpoint in targets.endpoints()}
+        keys = {self._key(endpoint.id): endpoint.id for endpoint in targets.endpoints()}
         fresh = {endpoint.id for endpoint in targets.fresh}
         waiting = Waiting(targets, policies)
         for key, name in keys.items():  # nothing may fail from here on: a domain would be half expected
@@ -112,22 +112,31 @@ class Domains:
         for mx, endpoints in zip(targets.answer.hosts, targets.of_mx, strict=True):
             if tlsa := tlsa_of_host(mx.host):
                 for endpoint in endpoints:
-                    key = self._key(endpoint)
+                    key = self._key(endpoint.id)
                     if key in self._awaited:
                         self._tlsa[key] = tlsa
 
     def tlsa_of(self, endpoint: Endpoint) -> TlsaSet | None:
         """What the certificate of an endpoint that is over has to be matched with."""
-        return self._tlsa.get(self._key(endpoint)) if self._tlsa else None
+        return self._tlsa.get(self._key(endpoint.id)) if self._tlsa else None
 
     def over(self, endpoint: Endpoint, result: EndpointResult) -> list[Waiting]:
         """Take an endpoint's result; the domains that waited for it and now for nothing more."""
         if endpoint.host is None or endpoint.service.name not in _ASKED_FOR:
             return []
-        key = self._key(endpoint)
+        key = self._key(endpoint.id)
         self._keep(key, result)
         self._tlsa.pop(key, None)
         return self._settled(self._awaited.pop(key, ()))
+
+    def announce(self) -> None:
+        """Domains will come: from now on all results are kept."""
+        self._have_come = True
+
+    def recall(self, endpoint_id: str, host: str | None, service: str, result: EndpointResult) -> None:
+        """Take a result of an earlier part of the run, before any domain is added."""
+        if host is not None and service in _ASKED_FOR:
+            self._keep(self._key(endpoint_id), result)
 
     def settle(self, waiting: Waiting) -> bool:
         """One of the other things that a domain waited for is over. Was it the last of all?"""
@@ -135,7 +144,7 @@ class Domains:
 
     def result(self, endpoint: Endpoint, tlsa: TlsaSet | None = None) -> EndpointResult | None:
         """What an endpoint came to, also by these TLSA records; None where that is not known."""
-        key = self._key(endpoint)
+        key = self._key(endpoint.id)
         value = self._results.get(key)
         return None if value is None else unpacked(value, tlsa, self._names.get(key))
 
@@ -169,7 +178,7 @@ class Domains:
             self._names[key] = names
             self._named += len(names)
 
-    def _key(self, endpoint: Endpoint) -> int:
+    def _key(self, endpoint_id: str) -> int:
         hasher = self._hasher.copy()
-        hasher.update(endpoint.id.encode())
+        hasher.update(endpoint_id.encode())
         return int.from_bytes(hasher.digest(), "big") or 1  # 0 is a free slot

@@ -6,14 +6,15 @@ TLSA records are told by a digest: what matched one RRset says nothing about ano
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
+from typing import Any
 
 from dns.rdata import Rdata
 
 from scanner.conclusion import Status
-from scanner.mail_policy.dane import Dane, tlsas_of, usability
+from scanner.mail_policy.dane import Dane, Tlsa, tlsas_of, usability
 from scanner.mail_policy.result import Result
 
 _PACKED = struct.Struct(">BBBxIQ")  # the bits of 32 TLSA records: `targets.mail_answer.MAX_TLSA`
@@ -61,6 +62,42 @@ class EndpointResult:
             about_dane = _IS_KNOWN | _bits(self.dane.certificate) | (_UNNAMED if self.dane.unnamed is not None else 0)
             matched = sum(1 << number for number, record in enumerate(self.dane.records) if record.matched)
         return _PACKED.pack(_STATUSES.index(self.status), certificate, about_dane, matched, self.tlsa)
+
+
+def dane_part(result: EndpointResult) -> dict[str, Any] | None:
+    """What the endpoint's record says of TLSA records; None where nobody looked."""
+    if result.dane is None:
+        return None
+    return {
+        "rrset": f"{result.tlsa:016x}",
+        "tlsa": [
+            {
+                "usage": each.tlsa.usage,
+                "selector": each.tlsa.selector,
+                "matching": each.tlsa.matching,
+                "data": each.tlsa.data.hex(),
+                "matched": each.matched,
+            }
+            for each in result.dane.records
+        ],
+        "certificate": result.dane.certificate,
+        "unnamed": None if result.dane.unnamed is None else sorted(result.dane.unnamed),
+    }
+
+
+def recorded_result(record: Mapping[str, Any]) -> EndpointResult:
+    """What an endpoint came to, by its record. Raises KeyError, TypeError and ValueError for what is none."""
+    certificate, dane = record["certificate"], record.get("dane")
+    words = None if certificate is None else tuple(map(Result, certificate["results"]))
+    if dane is None:
+        return EndpointResult(Status(record["status"]), words)
+    judged = usability(
+        Tlsa(each["usage"], each["selector"], each["matching"], bytes.fromhex(each["data"])) for each in dane["tlsa"]
+    )
+    records = tuple(replace(own, matched=each["matched"]) for own, each in zip(judged, dane["tlsa"], strict=True))
+    unnamed = None if dane["unnamed"] is None else frozenset(dane["unnamed"])
+    found = Dane(records, tuple(map(Result, dane["certificate"])), unnamed)
+    return EndpointResult(Status(record["status"]), words, int(dane["rrset"], 16), found)
 
 
 def unpacked(value: bytes, tlsa: TlsaSet | None, names: frozenset[str] | None) -> EndpointResult:

@@ -21,6 +21,8 @@ PACE, PATIENCE = "Pace (0 is no limit)", "Patience"
 
 MAX_SEED = 2**63 - 1  # what every reader of JSON takes for an integer
 _DNS_PORT = 53
+_SIZE = re.compile(r"([1-9][0-9]{0,8})([KMGT]?)", re.IGNORECASE)
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 # RFC 5321 §4.1.2: a domain, or an address literal.
 _HELLO_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Za-z:.]+\]")
 
@@ -72,6 +74,13 @@ def parse_resolver(text: str) -> tuple[Address, int]:
         return ip_address(address), number
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} is not an ADDRESS[:PORT]") from error
+
+
+def parse_size(text: str) -> int:
+    """Bytes: a number, with K, M, G or T for 1,024 of them and so on."""
+    if not (match := _SIZE.fullmatch(text)):
+        raise typer.BadParameter(f"{text!r} is not a size such as 500M or 1G")
+    return int(match[1]) * _UNITS[match[2].upper()]
 
 
 def check_hello_name(text: str | None) -> str | None:

@@ -12,6 +12,7 @@ gives the output one second to take what is known.
 import gc
 import secrets
 import signal
+from collections import Counter
 from dataclasses import asdict, replace
 from enum import IntEnum
 from functools import cached_property
@@ -24,7 +25,7 @@ import trio
 from OpenSSL import SSL
 
 from scanner import __version__
-from scanner.chain import Unseen, chain_of
+from scanner.chain import chain_of
 from scanner.conclusion import Conclusion
 from scanner.config import Config, shown_path
 from scanner.connection import Connection, dial, source_addresses
@@ -32,14 +33,17 @@ from scanner.descriptors import fit_to_descriptors
 from scanner.domain_desk import DomainDesk
 from scanner.domain_status import Known
 from scanner.domains import Domains
+from scanner.endpoint_result import dane_part
 from scanner.engine import GRACE_S, Engine, wall_clock
 from scanner.interview import Interview
 from scanner.mail_policy.fetch import PolicyFetcher, PolicyHost
 from scanner.mail_policy.https import Fetched
+from scanner.output import Output, OutputClosed
 from scanner.progress import show_progress
 from scanner.question import Answer
 from scanner.record import Recorder, new_run_id
-from scanner.sink import OutputClosed, Sink
+from scanner.resume import Recorded
+from scanner.sink import Sink
 from scanner.summary import Summary
 from scanner.trust import TrustStore
 from targets.domain_targets import DomainTargets
@@ -50,7 +54,7 @@ from targets.mail_domain import ask_host
 from targets.resolver import NoNameServersError, Resolver
 from targets.seen import Seen
 from targets.source import Source
-from targets.target import Endpoint, Rejection
+from targets.target import Endpoint, MailDomain, Rejection
 
 LAST_WORDS_S = 1  # how long the output may take after a second signal
 SEED_BITS = 32  # enough orders, and few enough digits to be typed again
@@ -73,13 +77,21 @@ class Run:
     """A run in progress."""
 
     def __init__(
-        self, config: Config, descriptor: int, trust: TrustStore | None = None, certificates: int | None = None
+        self,
+        config: Config,
+        output: Output | int,
+        trust: TrustStore | None = None,
+        certificates: Output | int | None = None,
+        recorded: Recorded | None = None,
     ) -> None:
-        """`certificates`: the descriptor of a file for them."""
+        """An output may be a descriptor. `certificates`: a file for them; `recorded`: what both hold already."""
+        self._is_resumed = recorded is not None
+        self._recorded = recorded or Recorded(Domains(are_expected=config.rules.names_are_domains))
+        self._left_out = Counter[str]()
         self._resolver = Resolver(config.resolvers, trust_ad=config.trust_ad, limits=config.dns_limits)
         self.config = replace(config, limits=fit_to_descriptors(config.limits, self._resolver.descriptors))
         self.summary = Summary()
-        self._seed = secrets.randbits(SEED_BITS) if config.seed is None else config.seed
+        self._seed = self._seed_of(config)
         self._exclusions = Exclusions(config.allow, config.block)
         expander = Expander(
             self._exclusions,
@@ -90,12 +102,16 @@ class Run:
             ipv6_most=config.rules.ipv6_most,
         )
         self._source = Source(
-            config.services, expander, targets=config.targets, inputs=config.inputs, rules=config.rules
+            config.services,
+            expander,
+            targets=config.targets,
+            inputs=config.inputs,
+            rules=config.rules,
+            is_done=self._is_done,
         )
-        self._sink = Sink(descriptor)
         self._certificates = None if certificates is None else Sink(certificates, "the file of the certificates")
+        self._sink = Sink(output, ahead=self._certificates)
         self._storing = trio.CancelScope()
-        self._unseen = Unseen()
         self._engine = Engine(
             self._ask,
             self._over,
@@ -105,17 +121,19 @@ class Run:
         )
         self._started = wall_clock()
         self._trust = trust
-        self.recorder = Recorder(new_run_id(self._started), der=config.der, trust=trust)
-        domains = Domains(are_expected=config.rules.names_are_domains)
+        run_id = self._recorded.first["run_id"] if self._is_resumed else new_run_id(self._started)
+        self.recorder = Recorder(run_id, der=config.der, trust=trust)
         fetch = self._fetch if config.with_policies else None
-        self._desk = DomainDesk(domains, fetch, self._domain_over, self._sink.room)
+        self._desk = DomainDesk(
+            self._recorded.joined, fetch, self._domain_over, self._sink.room, only_whole=config.resume
+        )
         self._unusable = False
         self._ended = False
 
     async def scan(self) -> ExitCode:
         """Everything, from the first record to the last."""
         gc.set_threshold(GARBAGE_THRESHOLD)
-        self._sink.put(self.recorder.run("start", self._started, self._facts()))
+        self._sink.put(self.recorder.run("resume" if self._is_resumed else "start", self._started, self._facts()))
         written = False
         async with trio.open_nursery() as whole_run:
             whole_run.start_soon(self._hear_signals, whole_run.cancel_scope)
@@ -157,12 +175,12 @@ class Run:
     async def _run_engine(self) -> None:
         async with trio.open_nursery() as nursery:
             if self.config.progress:
-                nursery.start_soon(show_progress, self._engine.tally, self.summary, self._source.estimate())
+                nursery.start_soon(show_progress, self._engine.tally, self.summary, self._estimate())
             async with trio.open_nursery() as desk:
                 await desk.start(self._desk.run)
                 await self._engine.run(self._take_in)
-                for item in self._source.left():
-                    self._take_in_left(item)
+                for item in self._source.left() if not self.config.resume else ():
+                    self._take_in_left(item)  # else, another part of the run asks about it
                 self._desk.close()
                 if self._engine.stopped:
                     self._desk.stop(0)
@@ -175,7 +193,8 @@ class Run:
                 async for item in stream:
                     match item:
                         case Endpoint():
-                            await engine.submit(item)
+                            if not self._has(item):
+                                await engine.submit(item)
                         case DomainTargets():
                             await self._take_in_domain(engine, item)
                         case Rejection():
@@ -188,6 +207,8 @@ class Run:
             self._unusable = True
 
     def _reject(self, rejection: Rejection) -> None:
+        if self._is_resumed and self._recorded.repeats(rejection):
+            return
         self.summary.rejected[rejection.reason.value] += 1
         self._sink.put(self.recorder.rejected(rejection))
 
@@ -200,8 +221,12 @@ class Run:
                 self._reject(item)
 
     async def _take_in_domain(self, engine: Engine, targets: DomainTargets) -> None:
-        self._desk.take(targets)
-        for endpoint in targets.fresh:
+        fresh = tuple(endpoint for endpoint in targets.fresh if not self._has(endpoint))
+        if self._is_resumed and self._recorded.has_domain(targets.answer.domain):
+            self._left_out["domains"] += 1  # it has its record, and only endpoints of it have none
+        else:
+            self._desk.take(replace(targets, fresh=fresh))
+        for endpoint in fresh:
             await engine.submit(endpoint)
         await self._desk.room()
 
@@ -212,6 +237,31 @@ class Run:
     def _fetcher(self) -> PolicyFetcher:
         """Made for the first domain that promises something: it takes as long as ten endpoints."""
         return PolicyFetcher(self._policy_host, self._trust)
+
+    def _has(self, endpoint: Endpoint) -> bool:
+        """Is it recorded, from an earlier part of the run?"""
+        if not (self._is_resumed and self._recorded.has_endpoint(endpoint)):
+            return False
+        self._left_out["endpoints"] += 1
+        return True
+
+    def _is_done(self, domain: MailDomain) -> bool:
+        """The same of a mail domain and all that it stands for."""
+        if not (self._is_resumed and self._recorded.is_whole(domain)):
+            return False
+        self._left_out["domains"] += 1
+        return True
+
+    def _seed_of(self, config: Config) -> int:
+        """What was asked for, or that of the earlier parts of the run, or one of chance."""
+        if config.seed is not None:
+            return config.seed
+        return int(self._recorded.first["seed"]) if self._is_resumed else secrets.randbits(SEED_BITS)
+
+    def _estimate(self) -> int | None:
+        """How many endpoints there will be in this part of the run."""
+        whole = self._source.estimate()
+        return None if whole is None else max(0, whole - self._recorded.endpoints)
 
     async def _policy_host(self, name: str) -> PolicyHost:
         """Where a policy is to be had, by the resolvers and exclusions of the run."""
@@ -231,11 +281,12 @@ class Run:
     def _over(self, interview: Interview, conclusion: Conclusion, ended: float) -> None:
         record = self.recorder.endpoint(interview, conclusion, ended)
         if self._certificates:
-            for der in self._unseen.new_ones(chain_of(interview).certificates):
+            for der in self._recorded.certificates_seen.new_ones(chain_of(interview).certificates):
                 self._certificates.put(self.recorder.certificate(der, interview.endpoint))
+        if dane := dane_part(self._desk.over(interview, record, ended)):
+            record["dane"] = dane
         self._sink.put(record)
         self.summary.note_endpoint(record)
-        self._desk.over(interview, record, ended)
 
     async def _hear_signals(self, whole_run: trio.CancelScope) -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -268,6 +319,7 @@ class Run:
             "hello_name": self.config.hello_name,
             "seed": self._seed,
             "shard": None,
+            **({"recorded": self._recorded.counts} if self._is_resumed else {}),
         }
 
     def _counts(self) -> dict[str, Any]:
@@ -286,9 +338,15 @@ class Run:
                 "taken": tally.taken,
                 "recorded": tally.over,
                 "unfinished": tally.unfinished,
+                "left_out": self._left_out["endpoints"],
                 "status": dict(self.summary.statuses),
             },
-            "domains": {"recorded": self._desk.recorded, "status": dict(self.summary.domains)},
+            "domains": {
+                "recorded": self._desk.recorded,
+                "unfinished": self._desk.unfinished,
+                "left_out": self._left_out["domains"],
+                "status": dict(self.summary.domains),
+            },
             "connections": tally.connections,
             "dns": asdict(self._resolver.tally),
             "certificates": self._certificates.records if self._certificates else None,

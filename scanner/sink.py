@@ -1,52 +1,55 @@
 """The one writer: whole lines, gathered up to 64 KiB or a second, written by a thread so that nobody waits for a disk.
 
 When the reader of the output is slow, records pile up here; `room()` then holds the intake back, while the connections
-in flight end in peace. To a pipe, lines are written in groups of at most PIPE_BUF bytes where they are that short:
-such a write is taken whole or not at all (POSIX, write(2)), so that even a run that is killed leaves no half line. A
-longer line is written when the pipe is empty, and then has room for it.
-A file on a disk that is full may take half a line; that half is cut off again.
+in flight end in peace. What is to be packed is gathered for longer, since little packs badly. What is in a file is on
+its disk within five seconds: so much is lost at most when the machine dies, or the run before it was written.
 """
 
-import contextlib
-import errno
-import fcntl
-import os
-import select
-import stat
-import termios
-from array import array
-from collections.abc import Iterator
+from math import inf
 from typing import Any
 
 import orjson
 import trio
 
+from scanner.output import Output
+
 GATHER_BYTES = 65_536
 GATHER_S = 1.0
-PIPE_POLL_MS = 5
+PACKED_GATHER_BYTES = 524_288
+PACKED_GATHER_S = 4.0
+SYNC_S = 5.0  # from the moment that a record is put to when it is on the disk, but for the writing itself
 FULL_BYTES = 1_048_576  # so much may wait for the reader before the intake is held back
 
 
-class OutputClosed(Exception):  # noqa: N818
-    """The output takes no more: a closed pipe, a full disk."""
-
-
 class Sink:
-    """Writes records to a file descriptor as JSON lines."""
+    """Writes records to an output, or a file descriptor, as JSON lines.
 
-    def __init__(self, descriptor: int, name: str = "the output", *, gather_s: float = GATHER_S) -> None:
-        self._descriptor = descriptor
-        self._name = name
-        mode = os.fstat(descriptor).st_mode
-        self._is_pipe = stat.S_ISFIFO(mode)
-        self._group_bytes = select.PIPE_BUF if self._is_pipe else GATHER_BYTES
-        self._is_file = stat.S_ISREG(mode)
-        self._gather_s = gather_s
+    What was put into the sink `ahead` before is written before: certificates, before the records that name them, so
+    that a kill between the two loses none for good. That is only for files: nobody waits for a slow reader.
+    """
+
+    def __init__(
+        self,
+        output: Output | int,
+        name: str = "the output",
+        *,
+        gather_s: float | None = None,
+        ahead: "Sink | None" = None,
+    ) -> None:
+        self._output = Output(output, name) if isinstance(output, int) else output
+        is_packed = bool(self._output.packing)
+        self._gather_bytes = PACKED_GATHER_BYTES if is_packed else GATHER_BYTES
+        self._gather_s = gather_s if gather_s is not None else PACKED_GATHER_S if is_packed else GATHER_S
+        self._ahead = ahead if ahead and ahead._output.is_file else None
         self._lines = bytearray()  # whole ones; each by itself, as orjson returns it, would hold 8 or 16 KB
         self._bytes = 0
         self._written = trio.Event()
         self._due = trio.Event()
         self._closing = False
+        self._is_over = False
+        self._records_written = 0
+        self._flushed_at = -inf
+        self._unsynced_since = inf  # what is not on the disk yet was put no sooner
         self.records = 0
 
     def put(self, record: dict[str, Any]) -> None:
@@ -55,12 +58,19 @@ class Sink:
         self._lines += line
         self._bytes += len(line)
         self.records += 1
-        if self._bytes >= GATHER_BYTES:
+        if self._bytes >= self._gather_bytes:
             self._due.set()
 
     async def room(self) -> None:
         """Wait while too much is waiting for the reader."""
-        while self._bytes >= FULL_BYTES:
+        while self._bytes >= FULL_BYTES and not self._is_over:
+            await self._written.wait()
+
+    async def settle(self) -> None:
+        """Wait until all that was put so far is written, or until nothing is written any more."""
+        wanted = self.records
+        while self._records_written < wanted and not self._is_over:
+            self._due.set()
             await self._written.wait()
 
     async def run(self) -> None:
@@ -68,11 +78,15 @@ class Sink:
 
         When it is cancelled in the middle of a write, the thread is left to itself, and the process must end.
         """
-        while not self._closing:
-            with trio.move_on_after(self._gather_s):
-                await self._due.wait()
+        try:
+            while not self._closing:
+                with trio.move_on_after(self._gather_s):
+                    await self._due.wait()
+                await self._flush()
             await self._flush()
-        await self._flush()
+        finally:
+            self._is_over = True
+            self._written.set()
 
     def close(self) -> None:
         """No more records will come."""
@@ -80,60 +94,32 @@ class Sink:
         self._due.set()
 
     async def _flush(self) -> None:
-        lines, self._lines = self._lines, bytearray()
+        lines, self._lines, records = self._lines, bytearray(), self.records
         if not self._closing:
             self._due = trio.Event()
-        if lines:
-            await trio.to_thread.run_sync(self._write, lines, abandon_on_cancel=True)
+        if self._ahead and lines:
+            await self._ahead.settle()
+        is_sync_due = self._note_flush(bool(lines))
+        if lines or is_sync_due:
+            await trio.to_thread.run_sync(self._write, lines, is_sync_due, abandon_on_cancel=True)
         self._bytes -= len(lines)
+        self._records_written = records
         self._written.set()
         self._written = trio.Event()
 
-    def _write(self, lines: bytearray) -> None:
-        for group in _groups(lines, self._group_bytes):
-            if self._is_pipe and len(group) > select.PIPE_BUF:
-                self._make_room(len(group))
-            view = memoryview(group)
-            while view:
-                try:
-                    view = view[os.write(self._descriptor, view) :]
-                except BlockingIOError:  # somebody made the pipe non-blocking
-                    select.select([], [self._descriptor], [])
-                except OSError as error:
-                    self._take_back(group[: len(group) - len(view)])
-                    raise OutputClosed(_why(error, self._name)) from error
+    def _note_flush(self, has_lines: bool) -> bool:
+        """Has it to be on the disk after this flush, because the next one may be too late?"""
+        now = trio.current_time()
+        if has_lines:
+            self._unsynced_since = min(self._unsynced_since, self._flushed_at)
+        self._flushed_at = now
+        if self._unsynced_since == inf or not (self._closing or now + self._gather_s - self._unsynced_since >= SYNC_S):
+            return False
+        self._unsynced_since = inf
+        return True
 
-    def _make_room(self, size: int) -> None:
-        """Have the pipe hold so many bytes, if it may, and wait until the reader has emptied it, or has gone."""
-        if fcntl.fcntl(self._descriptor, fcntl.F_GETPIPE_SZ) < size:
-            with contextlib.suppress(OSError):
-                fcntl.fcntl(self._descriptor, fcntl.F_SETPIPE_SZ, size)
-        gone = select.poll()
-        gone.register(self._descriptor, 0)  # POLLERR alone, which a pipe without a reader has
-        unread = array("i", [0])
-        while True:
-            fcntl.ioctl(self._descriptor, termios.FIONREAD, unread)
-            if not unread[0] or gone.poll(PIPE_POLL_MS):
-                return
-
-    def _take_back(self, written: bytes) -> None:
-        """Cut off the half line at the end of what a file has taken."""
-        half = len(written) - written.rfind(b"\n") - 1
-        if half and self._is_file:
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._descriptor, os.lseek(self._descriptor, 0, os.SEEK_CUR) - half)
-
-
-def _groups(lines: bytearray, most_bytes: int) -> Iterator[bytes]:
-    """Groups of whole lines of at most so many bytes; a line that is longer by itself is a group by itself."""
-    begin = 0
-    while begin < len(lines):
-        end = lines.rfind(b"\n", begin, begin + most_bytes) + 1 or lines.index(b"\n", begin) + 1
-        yield bytes(lines[begin:end])
-        begin = end
-
-
-def _why(error: OSError, name: str) -> str:
-    if error.errno == errno.EPIPE:
-        return f"the reader of {name} has gone"
-    return f"{name} cannot be written: {error.strerror}"
+    def _write(self, lines: bytearray, is_sync_due: bool) -> None:
+        if lines:
+            self._output.write(lines)
+        if is_sync_due:
+            self._output.sync()

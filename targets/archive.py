@@ -6,7 +6,7 @@ of at most 64 KiB, however much is packed in how little: that costs time and no 
 
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -86,6 +86,34 @@ class Unpacker:
 def is_packed(beginning: bytes) -> bool:
     """Is it an archive that is unpacked here?"""
     return bool(_kind_of(beginning))
+
+
+def whole_bytes(blocks: Iterable[bytes], kind: str) -> int:
+    """How many bytes at the beginning of these are whole members of `gzip`, or frames of `zstd`; the rest was cut off.
+
+    Zeros to the end are what a file system leaves of what it had not written. Raises ArchiveError.
+    """
+    member: _Gzip | _Zstd | None = None
+    whole = read = 0
+    for block in blocks:
+        data = block
+        read += len(block)
+        while data:
+            if member is None:
+                if not data.strip(b"\0"):
+                    break
+                if whole < read - len(data):
+                    raise ArchiveError(f"the {kind} data go on behind zeros, behind byte {whole:,}")
+                member = _Gzip() if kind == "gzip" else _Zstd()
+            try:
+                for _ in member.unpack(data):
+                    pass
+            except (zlib.error, zstd.ZstdError) as error:
+                raise ArchiveError(f"the {kind} data are corrupt ({error}) behind byte {whole:,}") from error
+            data = member.unused_data if member.eof else b""
+            if member.eof:
+                member, whole = None, read - len(data)
+    return whole
 
 
 class _Gzip:

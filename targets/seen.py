@@ -67,6 +67,33 @@ class HashSet:
             self._slots[self._slot_of(number)] = number
 
 
+class KeySet:
+    """Any number of byte strings, by their keyed hashes."""
+
+    def __init__(self, key: bytes | None = None) -> None:
+        self._hasher = blake2b(digest_size=8, key=os.urandom(16) if key is None else key)
+        self._shards = [HashSet() for _ in range(_SHARDS)]
+
+    def add(self, item: bytes) -> bool:
+        """Put it in; False if it was there."""
+        number = self._hash(item)
+        return self._shards[number >> 56].add(number)
+
+    def __contains__(self, item: bytes) -> bool:
+        number = self._hash(item)
+        return number in self._shards[number >> 56]
+
+    @property
+    def nbytes(self) -> int:
+        """What the tables take."""
+        return sum(shard.nbytes for shard in self._shards)
+
+    def _hash(self, item: bytes) -> int:
+        hasher = self._hasher.copy()  # the key block is compressed once, not for each item
+        hasher.update(item)
+        return int.from_bytes(hasher.digest(), "big") or 1
+
+
 class Lane:
     """The addresses, without a name, that were seen for one service and port of one address family."""
 
@@ -108,38 +135,24 @@ class Seen:
     """What a run has seen so far."""
 
     def __init__(self, key: bytes | None = None) -> None:
-        self._hasher = blake2b(digest_size=8, key=os.urandom(16) if key is None else key)
-        self._shards = [HashSet() for _ in range(_SHARDS)]
+        self._keys = KeySet(key)
         self._lanes: dict[tuple[int, str, int], Lane] = {}
 
     def add_named(self, host: str, address: str, port: int, service: str) -> bool:
         """Note an endpoint with a name; False if it was seen before."""
-        return self._record(f"{host}/{address}/{port}/{service}".encode())
+        return self._keys.add(f"{host}/{address}/{port}/{service}".encode())
 
     def lane(self, version: int, service: str, port: int) -> Lane:
         """The addresses without a name for this family, service and port."""
         if (lane := self._lanes.get((version, service, port))) is None:
             prefix = f"/{version}/{service}/{port}/".encode()  # no host name begins with '/'
-            lane = self._lanes[version, service, port] = Lane(prefix, self._record, self._was_recorded)
+            lane = self._lanes[version, service, port] = Lane(prefix, self._keys.add, self._keys.__contains__)
         return lane
 
     @property
     def nbytes(self) -> int:
         """What the tables of single endpoints take."""
-        return sum(shard.nbytes for shard in self._shards)
-
-    def _record(self, key: bytes) -> bool:
-        number = self._hash(key)
-        return self._shards[number >> 56].add(number)
-
-    def _was_recorded(self, key: bytes) -> bool:
-        number = self._hash(key)
-        return number in self._shards[number >> 56]
-
-    def _hash(self, key: bytes) -> int:
-        hasher = self._hasher.copy()  # the key block is compressed once, not for each endpoint
-        hasher.update(key)
-        return int.from_bytes(hasher.digest(), "big") or 1
+        return self._keys.nbytes
 
 
 def _free_slots(count: int) -> "array[int]":

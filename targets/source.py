@@ -72,7 +72,9 @@ class Source:
         rules: Rules | None = None,
         max_resolving: int = MAX_RESOLVING,
         stdin: int = 0,
+        is_done: Callable[[MailDomain], bool] = lambda _: False,
     ) -> None:
+        """`is_done`: which mail domains need not be asked about, because all of them is known?"""
         self.counts = Counts()
         self._services = services
         self._rules = rules or Rules()
@@ -82,6 +84,7 @@ class Source:
         self._max_resolving = max_resolving
         self._stdin = stdin
         self._held: dict[int, DomainAnswer] = {}
+        self._is_done = is_done
 
     def open(self) -> "Stream":
         """The stream: `async with source.open() as stream:` and in it `async for item in stream:`."""
@@ -103,7 +106,9 @@ class Source:
 
     async def _read_all(self, batches: "_Batches") -> None:
         async with trio.open_nursery() as nursery:
-            intake = _Intake(self._expander, self.counts, batches, nursery, self._held, self._max_resolving)
+            intake = _Intake(
+                self._expander, self.counts, batches, nursery, self._held, self._max_resolving, self._is_done
+            )
             try:
                 parser = Parser(self._services, self._rules)
                 for target in self._targets:
@@ -203,12 +208,14 @@ class _Intake:
         nursery: trio.Nursery,
         held: dict[int, DomainAnswer],
         max_resolving: int,
+        is_done: Callable[[MailDomain], bool],
     ) -> None:
         self._expander = expander
         self._counts = counts
         self._batches = batches
         self._nursery = nursery
         self._free = trio.Semaphore(max_resolving)
+        self._is_done = is_done
         self._later: deque[tuple[float, MailDomain]] = deque()  # in the order in which they are due
         self._held = held  # what is known of these so far, by their identity
 
@@ -243,6 +250,8 @@ class _Intake:
         if rejection := self._expander.domains.repeated(domain):
             self._counts.rejected += 1
             await self._batches.add([rejection])
+        elif self._is_done(domain):
+            self._counts.expanded += 1
         else:
             await self._batches.flush()  # an endpoint that it shares with a line before it is handed over before it
             await self._start(self._ask, domain)

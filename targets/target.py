@@ -57,6 +57,12 @@ class MailDomain:
     mx: bool = True
     srv: bool = False
 
+    @property
+    def id(self) -> str:
+        """`mx:name:port`, `srv:name`, or `mx+srv:name:port`: by what is asked of it."""
+        asked = "mx+srv" if self.mx and self.srv else "mx" if self.mx else "srv"
+        return f"{asked}:{self.name}:{self.port}" if self.mx else f"{asked}:{self.name}"
+
 
 Target = Host | Network | MailDomain
 

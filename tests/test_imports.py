@@ -52,10 +52,12 @@ ROOMS = (
     Room(("scanner.result_table", "scanner.endpoint_result", "scanner.domains"), PURE),
     Room(("scanner.domain_status", "scanner.domain_record", "scanner.domain_findings"), PURE),
     Room(("scanner.record", "scanner.summary"), PURE),
-    Room(("scanner.connection", "scanner.descriptors", "scanner.engine", "scanner.sink", "scanner.trust_store"), IO),
+    Room(("scanner.connection", "scanner.descriptors", "scanner.engine", "scanner.trust_store"), IO),
+    Room(("scanner.output", "scanner.sink"), IO),
     Room(("scanner.mail_policy.https", "scanner.mail_policy.fetch"), IO),
     Room(("scanner.config",), PURE),  # its timeouts are the connection's
     Room(("scanner.progress", "scanner.domain_desk"), IO),
+    Room(("scanner.resume", "scanner.output_files"), IO),
     Room(("scanner.run",), IO),
     Room(("scanner.options",), PURE),
     Room(("scanner.cli",), IO),

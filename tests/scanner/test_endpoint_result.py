@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.conclusion import Status
-from scanner.endpoint_result import EndpointResult, TlsaSet, unpacked
+from scanner.endpoint_result import EndpointResult, TlsaSet, dane_part, recorded_result, unpacked
 from scanner.mail_policy.dane import Dane, tlsas_of, usability
 from scanner.mail_policy.result import Result
 from scanner.result_table import VALUE_BYTES
+from tests.conftest import as_written
 from tests.scanner.mail import tlsa
 
 WORDS = (Result.HOST_MISMATCH, Result.EXPIRED, Result.NOT_TRUSTED, Result.FAILURE)
@@ -47,6 +48,10 @@ def test_all_comes_back(
     assert len(result.packed) == VALUE_BYTES
     assert unpacked(result.packed, RECORDS, names) == result
     assert unpacked(result.packed, None, None) == replace(result, dane=None)
+    part = {"status": status, "certificate": None if certificate is None else {"results": certificate}}
+    assert recorded_result(as_written(part)) == replace(result, dane=None, tlsa=0)
+    read_back = recorded_result(as_written({**part, "dane": dane_part(result)}))
+    assert (read_back, read_back.packed) == (result, result.packed)
 
 
 @pytest.mark.parametrize("other", [OTHERS, TlsaSet("other.test", RECORDS.records)])

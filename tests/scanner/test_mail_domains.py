@@ -336,3 +336,24 @@ async def test_however_domains_share_hosts(
     end = records[-1]
     assert end["domains"]["recorded"] == len(found) == sum(end["domains"]["status"].values())
     assert orjson.loads(orjson.dumps(end))["lines"]["expanded"] >= len(wanted)
+
+
+async def test_domains_of_a_resumed_run(tmp_path: Path) -> None:
+    """They hear what endpoints came to that were scanned before: status, certificate, which TLSA records match."""
+    trust, targets, output = tmp_path / "ca.pem", tmp_path / "targets.txt", tmp_path / "out.jsonl"
+    trust.write_bytes(CA.cert_pem.bytes())
+    async with fleet(tmp_path) as servers, name_server(zone(servers)) as dns:
+        dns.validates = True
+        options = ("--versions", "1.2,1.3", "--resolver", f"127.0.0.1:{dns.port}", "--trust", str(trust))
+        for names in (("good.test", "rolled.test"), ("good.test", "rolled.test", "shared.test", "half.test")):
+            targets.write_text("".join(f"mx:{name}:{servers.port}\n" for name in names))
+            done = await tlsweep("scan", *FAST, *options, "--input", str(targets), "-o", str(output), "--resume")
+            assert (done.code, output.exists()) == (0, True)
+        resumed = {each["domain"]: each for each in records_of(output.read_bytes()) if each["type"] == "domain"}
+        output.unlink()
+        done = await tlsweep("scan", *FAST, *options, "--input", str(targets), "-o", str(output))
+        at_once = {each["domain"]: each for each in records_of(output.read_bytes()) if each["type"] == "domain"}
+    assert {each["matched"] for each in resumed["shared.test"]["mx"][0]["tlsa"]} == {True, False}
+    for each in (*resumed.values(), *at_once.values()):
+        del each["run_id"]
+    assert resumed == at_once

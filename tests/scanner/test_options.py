@@ -1,8 +1,9 @@
 """What the options hold. What is refused, and how it is said, is in test_cli.py."""
 
 import pytest
+import typer
 
-from scanner.options import complete_services, complete_versions
+from scanner.options import complete_services, complete_versions, parse_size
 
 
 @pytest.mark.parametrize(
@@ -18,3 +19,11 @@ def test_completion(complete: object, incomplete: str, expected: list[str]) -> N
     """The last of some comma-separated words is completed."""
     assert callable(complete)
     assert complete(incomplete) == expected
+
+
+def test_sizes() -> None:
+    """Bytes, or units of 1,024 of them."""
+    assert [parse_size(text) for text in ("1", "64K", "500m", "2G", "1T")] == [1, 65_536, 500 * 2**20, 2**31, 2**40]
+    for text in ("", "0", "-1", "1.5G", "G", "1 G", "1GB"):
+        with pytest.raises(typer.BadParameter, match="is not a size"):
+            parse_size(text)

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from scanner.sink import FULL_BYTES, GATHER_BYTES, OutputClosed, Sink
+from scanner.output import OutputClosed
+from scanner.sink import FULL_BYTES, GATHER_BYTES, Sink
 
 GATHER_S = 0.05
 LINE_BYTES = 1_024
@@ -297,3 +298,22 @@ async def test_a_pipe_that_does_not_block() -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(sink.run)
             assert numbers(await read(reading, 100 * LINE_BYTES)) == list(range(100))
+
+
+async def test_what_goes_ahead_is_written_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Certificates are in their file before the record that names them, however long they would be gathered."""
+    with (tmp_path / "ahead").open("wb") as first, (tmp_path / "out").open("wb") as second:
+        ahead = Sink(first.fileno(), gather_s=60)
+        sink = Sink(second.fileno(), gather_s=GATHER_S, ahead=ahead)
+        with writes_noted(monkeypatch) as noted:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(ahead.run)
+                nursery.start_soon(sink.run)
+                for number in range(3):
+                    ahead.put(record(number))
+                    sink.put(record(10 + number))
+                    await sink.settle()
+                ahead.close()
+                sink.put(record(13))
+                sink.close()
+    assert [numbers(each) for each in noted if b"number" in each] == [[0], [10], [1], [11], [2], [12], [13]]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from targets.archive import PIECE_BYTES, ArchiveError, Unpacker, is_packed
+from targets.archive import PIECE_BYTES, ArchiveError, Unpacker, is_packed, whole_bytes
 from tests.targets.packed import gzip_packed, zstd_packed
 
 TEXT = b"192.0.2.1\n192.0.2.2\n"
@@ -159,3 +159,17 @@ def test_is_packed() -> None:
     """Archives that are unpacked here are known by their beginning."""
     assert all(map(is_packed, [gzip_packed(b""), zstd_packed(b""), SKIPPABLE]))
     assert not is_packed(TEXT)
+
+
+def test_whole_members() -> None:
+    """Zeros may end them, and nothing may stand behind zeros; blocks may be cut anywhere."""
+    for pack, kind in ((gzip_packed, "gzip"), (zstd_packed, "zstd")):
+        one, two = pack(b"one\n"), pack(b"two\n")
+        whole = len(one + two)
+        for tail in (b"", one[:-1], b"\0", bytes(100)):
+            content = one + two + tail
+            for size in (1, 7, 1_000):
+                blocks = [content[at : at + size] for at in range(0, len(content), size)]
+                assert whole_bytes(blocks, kind) == whole
+        with pytest.raises(ArchiveError):
+            whole_bytes([one, bytes(100), two], kind)
