@@ -129,6 +129,7 @@ class Run:
         )
         self._unusable = False
         self._ended = False
+        self._last_words: trio.CancelScope | None = None  # the whole run, behind a second signal
 
     async def scan(self) -> ExitCode:
         """Everything, from the first record to the last."""
@@ -274,6 +275,8 @@ class Run:
         record = self.recorder.domain(known, with_policies=self.config.with_policies)
         self._sink.put(record)
         self.summary.note_domain(record)
+        if self._last_words:  # tens of thousands may wait, whose records take seconds: those do not count
+            self._last_words.deadline = max(self._last_words.deadline, trio.current_time() + LAST_WORDS_S)
 
     async def _ask(self, endpoint: Endpoint, answer: Answer) -> None:
         await Connection(endpoint, answer, self.config.timeouts, self.config.hello_name).ask(dial)
@@ -299,7 +302,7 @@ class Run:
                 else:
                     self._engine.abort()
                     self._desk.stop(0)
-                    patience = LAST_WORDS_S
+                    self._last_words, patience = whole_run, LAST_WORDS_S
                 whole_run.deadline = min(whole_run.deadline, trio.current_time() + patience)
                 self._storing.deadline = min(self._storing.deadline, trio.current_time() + patience / 2)
 

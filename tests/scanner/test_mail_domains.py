@@ -1,17 +1,18 @@
 """From a list of mail domains to their records: the command, a name server and mail servers on loopback."""
 
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from signal import SIGINT
+from signal import SIGINT, raise_signal
 from typing import Any
 
 import orjson
 import pytest
 import trio
+import trio.testing
 import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -21,7 +22,8 @@ from hypothesis import strategies as st
 from scanner.config import Config
 from scanner.connection import ConnectFailed, Patience
 from scanner.outcome import Outcome, Stage, Verdict
-from scanner.run import ExitCode, Run
+from scanner.record import Recorder
+from scanner.run import LAST_WORDS_S, ExitCode, Run
 from targets.exclude import Exclusions
 from targets.rules import Rules
 from tests.peers import honest
@@ -268,6 +270,30 @@ async def test_a_signal_while_a_domain_is_to_be_asked_again() -> None:
     assert done.end["lines"]["expanded"] == 2
 
 
+async def test_two_signals_while_many_domains_wait(
+    tmp_path: Path, mock_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has its record, and the run its end, also where making them takes longer than last words may."""
+    table = {f"d{number}.test MX": ["10 mx.test."] for number in range(5)} | {"mx.test A": ["1.1.1.1"]}
+    made = Recorder.domain
+
+    def slowly(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        mock_clock.jump(LAST_WORDS_S)
+        return made(*args, **kwargs)
+
+    async def hanging(*_dialled: Any) -> Any:
+        for _ in range(2):
+            await trio.testing.wait_all_tasks_blocked()
+            raise_signal(SIGINT)
+        await trio.sleep_forever()
+
+    monkeypatch.setattr(Recorder, "domain", slowly)
+    lines = [f"mx:d{number}.test" for number in range(5)]
+    records = await run_in_process(tmp_path, table, lines, dialling=hanging, ends=ExitCode.STOPPED)
+    assert [record["type"] for record in records] == ["run", *["domain"] * 5, "run"]
+    assert records[-1]["lines"]["expanded"] == records[-1]["domains"]["recorded"] == 5
+
+
 # --- any world --------------------------------------------------------------------------------------------------------
 
 NAMES = [f"mx{number}.test" for number in range(6)]
@@ -279,16 +305,22 @@ async def refused(address: str, port: int, timeout_s: float, patience: Patience)
     raise ConnectFailed(Outcome(Verdict.UNREACHABLE, Stage.CONNECT, "refused"))
 
 
-async def run_in_process(tmp_path: Path, table: Mapping[str, Said], lines: Sequence[str]) -> list[dict[str, Any]]:
+async def run_in_process(
+    tmp_path: Path,
+    table: Mapping[str, Said],
+    lines: Sequence[str],
+    dialling: Callable[..., Any] = refused,
+    ends: ExitCode = ExitCode.COMPLETE,
+) -> list[dict[str, Any]]:
     """A whole run without a network; its records."""
     output, source = tmp_path / "out.jsonl", tmp_path / "in.txt"
     source.write_text("".join(f"{line}\n" for line in lines))
     with pytest.MonkeyPatch.context() as patch, output.open("wb") as file:
         patch.setattr("scanner.run.Resolver", lambda *_, **__: InMemory(table))
-        patch.setattr("scanner.run.dial", refused)
+        patch.setattr("scanner.run.dial", dialling)
         patch.setattr("scanner.run.Exclusions", lambda *_: Exclusions())
         config = Config(inputs=(str(source),), rules=Rules(), progress=False, retries=0)
-        assert await Run(config, file.fileno()).scan() is ExitCode.COMPLETE
+        assert await Run(config, file.fileno()).scan() is ends
     return records_of(output.read_bytes())
 
 
