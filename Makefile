@@ -23,7 +23,7 @@ demo: setup  ## Start a fleet of real TLS and STARTTLS servers on loopback and s
 	$(BIN)/python -m tests.demo
 
 test: setup  ## Run every test that needs nothing but Python (under two minutes)
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest -n 4 --dist worksteal
 
 fuzz: setup $(FUZZER)  ## Fuzz dialogues, parsers and requested questions for TIME=300 seconds; what breaks becomes a test
 	$(BIN)/python -m tests.fuzz --time $(TIME)

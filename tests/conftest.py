@@ -6,12 +6,17 @@ from collections.abc import Callable, Iterator
 from importlib.resources import files
 from typing import Any
 
+import hypothesis
 import orjson
 import pytest
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from scanner.record import Recorder
+
+# Where a test names no number of its own: the fuzzer goes deeper, and these are to be run often.
+hypothesis.settings.register_profile("often", max_examples=50)
+hypothesis.settings.load_profile("often")
 
 SCHEMA: dict[str, Any] = json.loads(files("scanner").joinpath("schema.json").read_text("utf-8"))
 MAKERS = ("run", "rejected", "endpoint", "domain", "certificate")  # the methods of Recorder that make a record

@@ -261,7 +261,7 @@ def test_memory_of_a_domain_that_waits() -> None:
 
 def test_memory_of_long_records() -> None:
     """What a domain keeps of its texts and its TLSA records counts, so that few such domains wait."""
-    domains, expanding, count = Domains(), Expanding(), 50
+    domains, expanding, count = Domains(), Expanding(), 10
     tracemalloc.start()
     for number in range(count):
         text = answer("TXT", '"v=STSv1; id=1; x="' + f' "{"y" * 250}"' * 200)
