@@ -23,7 +23,7 @@ demo: setup  ## Start a fleet of real TLS and STARTTLS servers on loopback and s
 	$(BIN)/python -m tests.demo
 
 test: setup  ## Run every test that needs nothing but Python (under two minutes)
-	$(BIN)/python -m pytest -n 4 --dist worksteal
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 fuzz: setup $(FUZZER)  ## Fuzz dialogues, parsers and requested questions for TIME=300 seconds; what breaks becomes a test
 	$(BIN)/python -m tests.fuzz --time $(TIME)
@@ -48,7 +48,7 @@ live-full: live  ## The same, and then real servers of every protocol that Debia
 	tests/live_full/install
 	$(BIN)/python -m pytest tests/live_full --timeout 300 --override-ini addopts="-q --strict-markers --import-mode=importlib"
 
-slow: setup  ## Kill and resume a scan of 20,000 endpoints a hundred times, and fill disks (minutes; root for the disks)
+slow: setup  ## Whole runs by the command: of mail domains, killed and resumed (a hundred times, too), on disks that fill (root)
 	$(BIN)/python -m pytest tests/slow --timeout 1500 --override-ini addopts="-q --strict-markers --import-mode=importlib"
 
 bench: setup  ## Measure client CPU, memory and idle connections against yardsticks of the same run (some minutes)
