@@ -1,6 +1,7 @@
 """Every record that a test makes keeps to `schema.json`, whatever else the test looks at."""
 
 import functools
+import gc
 import json
 from collections.abc import Callable, Iterator
 from importlib.resources import files
@@ -13,6 +14,9 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 from scanner.record import Recorder
+
+# Thousands of tests are held all the while: to search them for cycles again and again takes a tenth of the time.
+gc.set_threshold(200_000)
 
 # Where a test names no number of its own: the fuzzer goes deeper, and these are to be run often.
 hypothesis.settings.register_profile("often", max_examples=50)
