@@ -22,7 +22,7 @@ class Room:
 # In the order in which data flows: a room imports what stands above it, and from itself without a circle.
 ROOMS = (
     Room(("targets", "targets.services", "targets.target", "targets.answer", "targets.rules", "targets.shown"), PURE),
-    Room(("targets.permutation", "targets.network"), PURE),
+    Room(("targets.permutation", "targets.network", "targets.prefixes"), PURE),
     Room(("targets.hostname", "targets.place", "targets.selection", "targets.row", "targets.parse"), PURE),
     Room(("targets.columns", "targets.objects", "targets.lists", "targets.masscan", "targets.nmap"), PURE),
     Room(("targets.format", "targets.splitter", "targets.reader"), PURE),
