@@ -34,6 +34,7 @@ from scanner.options import (
     complete_services,
     complete_versions,
     parse_network,
+    parse_prefixes,
     parse_resolver,
     parse_services,
     parse_size,
@@ -355,6 +356,24 @@ def scan(
             rich_help_panel=PACE,
         ),
     ] = _LIMITS.per_address_rate,
+    per_network_rate: Annotated[
+        float,
+        typer.Option(
+            callback=check_finite,
+            min=0,
+            metavar="R",
+            help="New connections a second to one network (see --network-prefixes).",
+            rich_help_panel=PACE,
+        ),
+    ] = _LIMITS.per_network_rate,
+    network_prefixes: Annotated[
+        str,
+        typer.Option(
+            metavar="N,M",
+            help="What is one network: addresses that share so many bits, in IPv4 and in IPv6.",
+            rich_help_panel=PACE,
+        ),
+    ] = "24,48",
     deferred: Annotated[
         int,
         typer.Option(
@@ -466,7 +485,8 @@ def scan(
         resolvers=tuple(map(parse_resolver, resolver or ())),
         trust_ad=trust_ad,
         dns_limits=DnsLimits(dns_queries, dns_rate),
-        limits=Limits(endpoints, connections, rate, per_address, per_address_rate, deferred),
+        limits=Limits(endpoints, connections, rate, per_address, per_address_rate, per_network_rate, deferred),
+        prefixes=parse_prefixes(network_prefixes),
         timeouts=Timeouts(timeout_connect, timeout_greeting, timeout_reply, timeout_tls, deadline),
         retries=retries,
         hello_name=hello_name,

@@ -12,6 +12,7 @@ import typer
 
 from scanner.probes import PROBES
 from scanner.tls.names import Version, versions_named
+from targets.prefixes import IPV4_BITS, IPV6_BITS, Prefixes
 from targets.services import GROUPS, SERVICES, Service, services_named
 from targets.target import Address, IPNetwork
 
@@ -74,6 +75,16 @@ def parse_resolver(text: str) -> tuple[Address, int]:
         return ip_address(address), number
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} is not an ADDRESS[:PORT]") from error
+
+
+def parse_prefixes(text: str) -> Prefixes:
+    """`N,M`: how long the prefixes of networks are, in IPv4 and in IPv6."""
+    match = re.fullmatch(r"([0-9]{1,3}),([0-9]{1,3})", text)
+    ipv4, ipv6 = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not (1 <= ipv4 <= IPV4_BITS and 1 <= ipv6 <= IPV6_BITS):
+        why = f"two numbers such as 24,48: from 1 to {IPV4_BITS} for IPv4, and from 1 to {IPV6_BITS} for IPv6"
+        raise typer.BadParameter(f"{text!r} is not {why}")
+    return Prefixes(ipv4, ipv6)
 
 
 def parse_size(text: str) -> int:

@@ -18,6 +18,7 @@ from scanner.findings import FINDINGS
 from scanner.limits import Limits
 from scanner.run import ExitCode
 from scanner.tls.names import Version
+from targets.prefixes import Prefixes
 from targets.resolving.limits import DnsLimits
 from targets.rules import Format, Rules
 from targets.services import SERVICES
@@ -59,6 +60,13 @@ BAD_VALUES = [
     (("--rate", "-0.1"), "Invalid value for '--rate': Input should be greater than or equal to 0"),
     (("--rate", "nan"), "Input should be greater than or equal to 0"),
     (("--per-address-rate", "inf"), "inf is not a number that can be waited for"),
+    (("--per-network-rate", "-1"), "Input should be greater than or equal to 0"),
+    (
+        ("--network-prefixes", "24"),
+        "'24' is not two numbers such as 24,48: from 1 to 32 for IPv4, and from 1 to 128 for",
+    ),
+    (("--network-prefixes", "33,48"), "'33,48' is not two numbers such as 24,48"),
+    (("--network-prefixes", "24,0"), "'24,0' is not two numbers such as 24,48"),
     (("--timeout-connect", "0"), "Input should be greater than or equal to 0.001"),
     (("--timeout-greeting", "nan"), "Input should be greater than or equal to 0.001"),
     (("--timeout-reply", "soon"), "Input should be a valid number"),
@@ -244,7 +252,8 @@ def test_defaults_are_those_of_the_config(monkeypatch: pytest.MonkeyPatch) -> No
     """The command line adds no defaults of its own; they are the polite ones."""
     config = config_of(monkeypatch, TARGET)
     assert config == Config(targets=(TARGET,))
-    assert (config.limits.per_address, config.limits.per_address_rate) == (1, 1)
+    assert (config.limits.per_address, config.limits.per_address_rate, config.limits.per_network_rate) == (1, 1, 20)
+    assert config.prefixes == Prefixes(24, 48)
     assert (config.allow, config.der, config.wanted.test_injection) == ((), False, False)
     assert not config.wanted.economical
 
@@ -259,6 +268,7 @@ def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         *("--versions", "1.3,ssl2", "--der", "--allow", "127.0.0.1/8", "--allow", "::1", "--exclude", str(block)),
         *("--hello-name", "[192.0.2.9]", "--resolver", "[::1]:5353", "--resolver", "192.0.2.3", "--no-progress"),
         *("--endpoints", "1", "--connections", "2", "--rate", "3.5", "--per-address", "4", "--per-address-rate", "5"),
+        *("--per-network-rate", "6.5", "--deferred", "7", "--network-prefixes", "20,56"),
         *("--timeout-connect", "6", "--timeout-greeting", "7", "--timeout-reply", "8", "--timeout-tls", "9"),
         *("--deadline", "10", "--trust", "ca.pem", "--test-injection", "--economical"),
         *("--certificates", "certificates.jsonl"),
@@ -275,7 +285,8 @@ def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert (config.exclude, list(map(str, config.block))) == ((str(block),), ["192.0.2.0/24", "2001:db8::1/128"])
     assert (config.hello_name, config.trust, config.wanted.test_injection) == ("[192.0.2.9]", "ca.pem", True)
     assert [(str(address), port) for address, port in config.resolvers] == [("::1", 5353), ("192.0.2.3", 53)]
-    assert config.limits == Limits(1, 2, 3.5, 4, 5)
+    assert config.limits == Limits(1, 2, 3.5, 4, 5, 6.5, 7)
+    assert config.prefixes == Prefixes(20, 56)
     timeouts = config.timeouts
     assert (timeouts.connect_s, timeouts.greeting_s, timeouts.reply_s, timeouts.tls_s, timeouts.deadline_s) == (
         *(6, 7, 8, 9),

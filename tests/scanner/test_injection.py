@@ -437,7 +437,7 @@ async def test_inside(
 # --- real connections -------------------------------------------------------------------------------------------------
 
 PATIENCE = Timeouts(connect_s=0.7, greeting_s=0.7, reply_s=0.7, tls_s=0.7, deadline_s=1.5)
-LIMITS = Limits(rate=0, per_address=1, per_address_rate=0)
+LIMITS = Limits(rate=0, per_address=1, per_address_rate=0, per_network_rate=0)
 QUESTIONS = len(Version) + 2
 
 

@@ -22,7 +22,7 @@ from tests.peers.scripted import Script, Server, Talk, closed, serving, smtp, un
 from tests.peers.tls_server import BreaksInside, Sslv2Server, TlsServer, server_context, smtp_inside
 
 TIMEOUTS = Timeouts(connect_s=0.7, greeting_s=0.7, reply_s=0.7, tls_s=0.7, deadline_s=1.5)
-LIMITS = Limits(rate=0, per_address=1, per_address_rate=0)
+LIMITS = Limits(rate=0, per_address=1, per_address_rate=0, per_network_rate=0)
 QUESTIONS = len(Version) + 1
 OTHER_HELLOS = 4  # of other shapes, where no hello at all is answered and there is no name to leave out
 VERSIONS = [version.value for version in Version]
