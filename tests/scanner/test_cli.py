@@ -3,20 +3,22 @@
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import structlog
+import trio
 import typer.main
 from typer.testing import CliRunner
 
 from scanner import __version__, cli
 from scanner.config import Config
 from scanner.domain_findings import DOMAIN_FINDINGS
+from scanner.exit_code import ExitCode
 from scanner.findings import FINDINGS
 from scanner.limits import Limits
-from scanner.run import ExitCode
 from scanner.tls.names import Version
 from targets.prefixes import Prefixes
 from targets.resolving.limits import DnsLimits
@@ -196,6 +198,21 @@ def test_help_names_every_option() -> None:
     assert "Exit status: 0 complete" in result.output
 
 
+async def test_only_a_scan_imports_what_a_scan_needs() -> None:
+    """Other commands start at once: TLS, DNS and the engine are not imported for them."""
+    show = "import sys, atexit; from scanner.cli import main; atexit.register(lambda: print(*sys.modules)); main()"
+    for command in ("--version", "services", "schema"):
+        done = await trio.run_process([sys.executable, "-c", show, command], capture_stdout=True)
+        modules = set(done.stdout.decode().splitlines()[-1].split())
+        assert "scanner.cli" in modules
+        assert not modules & {"OpenSSL", "cryptography", "dns", "trio", "httpcore", "structlog"}, command
+
+
+def test_a_command_that_is_none() -> None:
+    """What is near is named, whether it was imported or not."""
+    assert "No such command 'scna'. Did you mean 'scan', 'schema'?" in refused("scna")
+
+
 def test_services() -> None:
     """The table has every service, with its port and its groups."""
     result = CliRunner().invoke(cli.app, ["services"], env={"COLUMNS": "200"})
@@ -238,11 +255,11 @@ def config_of(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Config:
     """What a command line comes to."""
     seen: list[Config] = []
 
-    def scan(config: Config) -> ExitCode:
+    def start(config: Config) -> ExitCode:
         seen.append(config)
         return ExitCode.COMPLETE
 
-    monkeypatch.setattr(cli, "_scan", scan)
+    monkeypatch.setattr("scanner.commands.scan.start", start)
     result = CliRunner().invoke(cli.app, ["scan", *arguments])
     assert result.exit_code == 0, result.output
     return seen[0]

@@ -14,8 +14,9 @@ from OpenSSL import crypto
 
 from scanner.config import Config
 from scanner.connection import Timeouts
+from scanner.exit_code import ExitCode
 from scanner.limits import Limits
-from scanner.run import ExitCode, Run
+from scanner.run import Run
 from scanner.tls.names import Version
 from scanner.trust import TrustStore
 from tests.peers.scripted import Script, Server, Talk, closed, serving, smtp, unanswered

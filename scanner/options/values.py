@@ -1,11 +1,10 @@
 """What the options of the command line hold: text → the value that is meant, or a refusal that says why.
 
-And how `--help` groups them, and what a shell completes them to.
+And what a shell completes them to.
 """
 
 import math
 import re
-from enum import StrEnum
 from ipaddress import ip_address, ip_network
 
 import typer
@@ -16,23 +15,12 @@ from targets.prefixes import IPV4_BITS, IPV6_BITS, Prefixes
 from targets.services import GROUPS, SERVICES, Service, services_named
 from targets.target import Address, IPNetwork
 
-# The panels of `--help`.
-WHAT, FURTHER, SAFETY = "What to ask", "Further questions", "Safety and conduct"
-PACE, PATIENCE = "Pace (0 is no limit)", "Patience"
-
 MAX_SEED = 2**63 - 1  # what every reader of JSON takes for an integer
 _DNS_PORT = 53
 _SIZE = re.compile(r"([1-9][0-9]{0,8})([KMGT]?)", re.IGNORECASE)
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 # RFC 5321 §4.1.2: a domain, or an address literal.
 _HELLO_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Za-z:.]+\]")
-
-
-class LogFormat(StrEnum):
-    """How log lines on standard error look."""
-
-    CONSOLE = "console"
-    JSON = "json"
 
 
 def parse_services(text: str) -> tuple[Service, ...]:
