@@ -22,11 +22,14 @@ import trio
 
 from scanner.conclusion import Conclusion, conclude, seconds_asked, speaks_of_load
 from scanner.interview import Interview
-from scanner.limits import Limits, Schedule
+from scanner.limits import Limits
 from scanner.looks import Look, Patience, Pause, pause_after, pause_at_once
 from scanner.outcome import Flag, Verdict
+from scanner.pace import Pace
 from scanner.question import Answer, Question, Wanted
+from scanner.schedule import Schedule
 from scanner.wire_text import printable
+from targets.prefixes import Prefixes
 from targets.target import Endpoint
 
 GRACE_S = 10  # how long connections in flight may go on after a stop
@@ -71,14 +74,17 @@ class Engine:
         clock: Callable[[], float] = wall_clock,
         *,
         retries: int = 0,
+        prefixes: Prefixes | None = None,
     ) -> None:
+        """`prefixes`: what is one network."""
         self._ask = ask
         self._on_over = on_over
         self._wanted = wanted
         self._retries = retries
         self._most = limits.endpoints or inf
         self._most_waiting = limits.deferred or inf
-        self._schedule: Schedule[tuple[Interview, Question]] = Schedule(limits)
+        self._pace = Pace(limits, prefixes)
+        self._schedule: Schedule[tuple[Interview, Question]] = Schedule(limits, self._pace)
         self._clock = clock
         self._interviews: set[Interview] = set()
         self._aside: set[Interview] = set()  # those of them that wait for an address that was slowed down
@@ -203,7 +209,7 @@ class Engine:
         if self._retries:
             now, pause = trio.current_time(), pause_at_once(seconds_asked(answer))
             granted = self._patience.grant(address, now, pause.seconds)
-            self._schedule.slow_down(address, pause.interval_s, now + pause.seconds if granted else now)
+            self._schedule.slow_down(address, pause.interval_s, now, now + pause.seconds if granted else now)
             self._set_aside(job[0] for job in self._schedule.waiting(address))
 
     def _set_aside(self, interviews: Iterable[Interview]) -> None:
@@ -272,7 +278,7 @@ class Engine:
     def _look_again(self, waiting: "_Waiting", now: float) -> None:
         interview = waiting.interview
         if waiting.pause.interval_s:
-            self._schedule.slow_down(interview.endpoint.address, waiting.pause.interval_s)
+            self._schedule.slow_down(interview.endpoint.address, waiting.pause.interval_s, now)
         try:
             self._queue(interview, interview.look_again(waiting.look), now)
         except Exception as error:  # a bug of ours
