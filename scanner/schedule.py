@@ -18,7 +18,7 @@ A network whose pace does not allow it stands in no queue but its own: it costs 
 import heapq
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from enum import StrEnum
+from dataclasses import dataclass
 from itertools import islice
 from math import inf
 from typing import Generic, TypeVar
@@ -71,13 +71,16 @@ class _Lane(Generic[Job]):
         return before - len(self.waiting)
 
 
-class Cause(StrEnum):
-    """What a job waits for."""
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How many wait for what: connections for permits, and endpoints for their turn."""
 
-    TOTAL = "total"  # a permit of the whole
-    NETWORK = "network"  # the pace of its network
-    ADDRESS = "address"  # a permit of its address, or its pause
-    BACK_OFF = "back_off"  # one of these two, where address or network were slowed down
+    total: int = 0  # connections, for a permit of the whole
+    network: int = 0  # for the pace of their network
+    address: int = 0  # for a permit of their address, or the end of its pause
+    back_off: int = 0  # for one of these two, where address or network were slowed down
+    later_look: int = 0  # endpoints, for the end of their pause
+    window: int = 0  # for their turn to be begun
 
 
 class Schedule(Generic[Job]):
@@ -141,7 +144,8 @@ class Schedule(Generic[Job]):
 
     def pop(self, now: float) -> Job | None:
         """A job that may start now, with its permits; None if there is none. Give them back with `done`."""
-        self._thaw(now)
+        if self._cooling and self._cooling[0][0] <= now:
+            self._thaw(now)
         if self.in_flight >= self._connections or now < self._next_start - BURST_S:
             return None
         lane = self._next_lane(now)
@@ -159,7 +163,8 @@ class Schedule(Generic[Job]):
         if interval_s := self._pace.interval_s(network.name, now):
             network.next_start = max(network.next_start, now) + interval_s
         self._settle(lane, now)
-        self._place(network, now)
+        if interval_s or network.begun or network.fresh:
+            self._place(network, now)
         return job
 
     def done(self, address: str, now: float) -> None:
@@ -189,20 +194,21 @@ class Schedule(Generic[Job]):
             return self._next_start - BURST_S
         return self._cooling[0][0] if self._cooling else inf
 
-    def waiting_for(self, now: float) -> Counter[Cause]:
+    def waits(self, now: float) -> Waits:
         """How many jobs wait for what. Takes some milliseconds for tens of thousands of addresses."""
-        counts = Counter[Cause]()
+        counts = Counter[str]()
         for lane in self._lanes.values():
             if lane.waiting:
                 counts[self._cause(lane, now)] += len(lane.waiting)
-        return counts
+        return Waits(**counts)
 
-    def _cause(self, lane: _Lane[Job], now: float) -> Cause:
+    def _cause(self, lane: _Lane[Job], now: float) -> str:
+        """A field of Waits."""
         if lane.active >= self._per_address or lane.not_before > now:
-            return Cause.BACK_OFF if lane.interval_s > self._pause_s else Cause.ADDRESS
+            return "back_off" if lane.interval_s > self._pause_s else "address"
         if lane.network.next_start - BURST_S > now:
-            return Cause.BACK_OFF if self._pace.is_slow(lane.network.name, now) else Cause.NETWORK
-        return Cause.TOTAL
+            return "back_off" if self._pace.is_slow(lane.network.name, now) else "network"
+        return "total"
 
     def _open(self, address: str) -> _Lane[Job]:
         """A lane for an address that has none."""
@@ -261,7 +267,8 @@ class Schedule(Generic[Job]):
             lane.queued = True
             network = lane.network
             (network.begun if lane.begun else network.fresh).append(lane)
-            self._place(network, now)
+            if not (network.cooling or (network.in_ready_begun if lane.begun else network.in_ready)):
+                self._place(network, now)
 
     def _place(self, network: _Network[Job], now: float) -> None:
         """The same for a network."""

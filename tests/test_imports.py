@@ -37,7 +37,7 @@ ROOMS = (
     Room(("targets.mail_domain", "targets.domain_expand"), IO),
     Room(("targets.estimate", "targets.expand", "targets.source"), IO),
     Room(("scanner", "scanner.cache", "scanner.wire_text", "scanner.hint", "scanner.outcome", "scanner.limits"), PURE),
-    Room(("scanner.pace", "scanner.schedule"), PURE),
+    Room(("scanner.pace", "scanner.schedule", "scanner.spread"), PURE),
     Room(("scanner.exit_code",), PURE),
     Room(("scanner.dialogue",), PURE),
     Room(("scanner.starttls.*",), PURE),

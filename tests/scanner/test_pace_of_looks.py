@@ -97,7 +97,8 @@ async def test_that_has_a_bound_too(autojump_clock: object) -> None:
             taken.append(number)
             yield each
 
-    scan = Scan({ADDRESS: [BUSY_SMTP]}, Limits(endpoints=10, deferred=5), retries=1)
+    limits = Limits(endpoints=10, deferred=5, per_address_rate=0, per_network_rate=0)
+    scan = Scan({ADDRESS: [BUSY_SMTP]}, limits, retries=1)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(scan.run, names())
         await trio.sleep(30)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.limits import BURST_S, Limits
-from scanner.schedule import Cause, Schedule
+from scanner.schedule import Schedule, Waits
 from targets.prefixes import Prefixes
 
 UNLIMITED = Limits(endpoints=0, connections=0, rate=0, per_address=0, per_address_rate=0, per_network_rate=0)
@@ -352,13 +352,9 @@ def test_what_jobs_wait_for() -> None:
         schedule.push(f"198.51.{number}.1", f"198.51.{number}.1 a", 0)
     while schedule.pop(0):
         pass
-    waiting = schedule.waiting_for(0)
-    assert waiting.total() == 300 - 5
-    assert waiting[Cause.ADDRESS] == 99
-    assert waiting[Cause.NETWORK] == 100
-    assert waiting[Cause.TOTAL] == 300 - 5 - 99 - 100
+    assert schedule.waits(0) == Waits(address=99, network=100, total=300 - 5 - 99 - 100)
     schedule.slow_down("192.0.2.1", 10, 0)
-    assert (schedule.waiting_for(0)[Cause.BACK_OFF], schedule.waiting_for(0)[Cause.ADDRESS]) == (99, 0)
+    assert schedule.waits(0) == Waits(back_off=99, network=100, total=300 - 5 - 99 - 100)
 
 
 def test_ten_thousand_networks_that_wait_cost_nothing() -> None:
