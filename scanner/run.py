@@ -346,6 +346,7 @@ class Run:
             "connections": tally.connections,
             "dns": asdict(self._resolver.tally),
             "certificates": self._certificates.records if self._certificates else None,
+            "learnt": self._engine.learnt().facts(),
             "duration_s": round(wall_clock() - self._started, 3),
         }
 
