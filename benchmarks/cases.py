@@ -25,6 +25,7 @@ VERSIONS = {"SSLv2": "no", "SSLv3": "no", "TLSv1.0": "no", "TLSv1.1": "no", "TLS
 SHARING = "127.52.0.0/20 127.52.16.0/23 127.52.18.0/24 127.52.19.0/25 127.52.19.128/29"
 SHARING_ENDPOINTS = 5_000
 FLOOR_CONNECTIONS = 2**14
+IN_FLIGHT_AT_MOST, CONNECTIONS = 20_000, 1_000  # of a scan, where nothing is said
 IN_FLIGHT = 500  # of the floor: as many as of a scan (`Work.connections`)
 
 Record = dict[str, Any]
@@ -131,27 +132,43 @@ def _starttls_over_implicit(costs: Mapping[str, Cost]) -> list[Figure]:
 
 
 def memory(fleet: Fleet, directory: Path, repetitions: int) -> list[Figure]:
-    """Kilobytes for each endpoint that waits or is asked."""
-    output = str(directory / "records.jsonl")
-
-    def held(name: str, aim: float, work: dict[str, Any], few: tuple[str, int], many: tuple[str, int]) -> Figure:
-        def peak(networks: str, endpoints: int) -> float:
-            own = {**work, "networks": networks, "endpoints": endpoints, "output": output}
-            return float(run_client(Work(**own))["peak_bytes"])
-
-        more = many[1] - few[1]
-        return Figure(name, KILOBYTES, tuple((peak(*many) - peak(*few)) / more / 1000 for _ in range(repetitions)), aim)
-
-    raw = {"port": fleet.silent, "versions": "tls1.3", "stop_after_s": 6}
-    shake = {"port": fleet.stalled, "versions": None, "handshake": True, "stop_after_s": 6}
+    """Kilobytes for each endpoint that waits or is asked: alone in its state, and among 20,000 in flight."""
+    held = Held(str(directory / "records.jsonl"), repetitions)
+    raw = {"port": fleet.silent, "versions": "tls1.3", "connections": 0, "stop_after_s": 6}
+    shake = {"port": fleet.stalled, "versions": None, "handshake": True, "connections": 0, "stop_after_s": 6}
     waiting, probed = ("127.32.0.0/24", 256), ("127.33.0.0/20", 4_096)
+    shaken, in_flight = ("127.32.0.0/25", 128), ("127.33.0.0/18 127.34.0.0/20", IN_FLIGHT_AT_MOST)
+    crowd, some = replace(held, repetitions=1), {"connections": CONNECTIONS, "stop_after_s": 12}
+    mixed = (25 * (IN_FLIGHT_AT_MOST - CONNECTIONS) + 90 * CONNECTIONS) / IN_FLIGHT_AT_MOST
+    of_all = f"one of {IN_FLIGHT_AT_MOST:,} endpoints"
     return [
-        held("endpoint that waits", 25, {**raw, "connections": 1}, waiting, ("127.33.0.0/18", 16_384)),
-        held("endpoint in a raw probe", 25, {**raw, "connections": 0}, waiting, probed),
-        held(
-            "endpoint in a handshake", 90, {**shake, "connections": 0}, ("127.32.0.0/25", 128), ("127.33.0.0/22", 1_024)
-        ),
+        held.figure("endpoint that waits", 25, raw | {"connections": 1}, waiting, ("127.33.0.0/18", 16_384)),
+        held.figure("endpoint in a raw probe", 25, raw, waiting, probed),
+        held.figure("endpoint in a handshake", 90, shake, shaken, ("127.33.0.0/22", 1_024)),
+        # Where `ulimit -n` is 20,000, a few hundred of them wait.
+        crowd.figure(f"{of_all} in raw probes", 25, raw | {"stop_after_s": 20}, waiting, in_flight),
+        crowd.figure(f"{of_all}, {CONNECTIONS:,} in handshakes", mixed, shake | some, shaken, in_flight),
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Measures what an endpoint holds: how much higher the peak is with many of them than with few."""
+
+    output: str
+    repetitions: int
+
+    def figure(
+        self, name: str, aim: float, work: dict[str, Any], few: tuple[str, int], many: tuple[str, int]
+    ) -> Figure:
+        """`few` and `many`: networks, and how many of their endpoints are in flight."""
+        more = (many[1] - few[1]) * 1000
+        values = (self._peak(work, *many) - self._peak(work, *few) for _ in range(self.repetitions))
+        return Figure(name, KILOBYTES, tuple(value / more for value in values), aim)
+
+    def _peak(self, work: dict[str, Any], networks: str, endpoints: int) -> float:
+        own = {**work, "networks": networks, "endpoints": endpoints, "output": self.output}
+        return float(run_client(Work(**own))["peak_bytes"])
 
 
 def certificates(fleet: Fleet, directory: Path) -> list[Figure]:

@@ -61,7 +61,7 @@ def measure(work: Work) -> dict[str, Any]:
         inputs=(work.input,) if work.input else (),
         wanted=Wanted(versions_named(work.versions) if work.versions else (), handshake=work.handshake),
         allow=(ip_network(work.allow),),
-        limits=Limits(work.endpoints, work.connections, rate=0, per_address=0, per_address_rate=0),
+        limits=Limits(work.endpoints, work.connections, rate=0, per_address=0, per_address_rate=0, per_network_rate=0),
         timeouts=Timeouts(connect_s=work.connect_s, greeting_s=60, reply_s=60, tls_s=60),
         retries=0,  # a sample that fails has failed
         progress=False,

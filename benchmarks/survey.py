@@ -24,8 +24,8 @@ FIRST_ADDRESS = IPv4Address("127.54.0.1")
 SEED = 20261128
 TLSWEEP = Path(sys.executable).with_name("tlsweep")
 OPTIONS = (
-    *("--allow", "127.0.0.0/8", "--rate", "0", "--per-address", "0", "--per-address-rate", "0", "--retries", "0"),
-    *("--dns-queries", "128", "--dns-rate", "0", "--no-progress"),
+    *("--allow", "127.0.0.0/8", "--rate", "0", "--per-address", "0", "--per-address-rate", "0"),
+    *("--per-network-rate", "0", "--retries", "0", "--dns-queries", "128", "--dns-rate", "0", "--no-progress"),
 )
 
 

@@ -8,6 +8,7 @@ from scanner.connection import Timeouts
 from scanner.limits import Limits
 from scanner.looks import RETRIES
 from scanner.question import Wanted
+from targets.prefixes import Prefixes
 from targets.resolving.limits import DnsLimits
 from targets.rules import Rules
 from targets.services import Service, services_named
@@ -37,6 +38,7 @@ class Config:
     trust_ad: bool = False  # of resolvers on other machines too
     dns_limits: DnsLimits = field(default_factory=DnsLimits)
     limits: Limits = field(default_factory=Limits)
+    prefixes: Prefixes = field(default_factory=Prefixes)  # of the networks that share a pace
     timeouts: Timeouts = field(default_factory=Timeouts)
     retries: int = RETRIES  # later looks at what may only be of the moment
     hello_name: str | None = None  # None: the address literal of each connection
@@ -59,6 +61,7 @@ class Config:
             "allow": [str(network) for network in self.allow],
             "exclude": [shown_path(path) for path in self.exclude],
             "trust_ad": self.trust_ad,
+            "network_prefixes": [self.prefixes.ipv4, self.prefixes.ipv6],
             "limits": asdict(self.limits),
             "dns_limits": asdict(self.dns_limits),
             "timeouts": asdict(self.timeouts),

@@ -32,6 +32,7 @@ class Limits:
     rate: float = 1_000
     per_address: int = 1
     per_address_rate: float = 1
+    per_network_rate: float = 20
     deferred: int = 50_000  # endpoints that wait for a later look
 
 

@@ -1,6 +1,5 @@
 """Progress on standard error: a live line on a terminal, a log line every ten seconds elsewhere."""
 
-import sys
 from math import inf
 
 import structlog
@@ -10,6 +9,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.text import Text
 
 from scanner.engine import Tally
+from scanner.log import is_terminal
 from scanner.summary import Summary
 
 LINE_EVERY_S = 10
@@ -23,11 +23,6 @@ class _Speed(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed or 0:.0f}/s")
-
-
-def is_terminal() -> bool:
-    """Is standard error one?"""
-    return sys.stderr.isatty()
 
 
 async def show_progress(tally: Tally, summary: Summary, total: int | None) -> None:

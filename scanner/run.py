@@ -14,7 +14,6 @@ import secrets
 import signal
 from collections import Counter
 from dataclasses import asdict, replace
-from enum import IntEnum
 from functools import cached_property
 from math import inf
 from typing import Any
@@ -35,6 +34,7 @@ from scanner.domain_status import Known
 from scanner.domains import Domains
 from scanner.endpoint_result import dane_part
 from scanner.engine import GRACE_S, Engine, wall_clock
+from scanner.exit_code import ExitCode
 from scanner.interview import Interview
 from scanner.mail_policy.fetch import PolicyFetcher, PolicyHost
 from scanner.mail_policy.https import Fetched
@@ -63,14 +63,6 @@ SEED_BITS = 32  # enough orders, and few enough digits to be typed again
 GARBAGE_THRESHOLD = 50_000
 
 log = structlog.get_logger()
-
-
-class ExitCode(IntEnum):
-    """What the command says when it is over."""
-
-    COMPLETE = 0
-    UNUSABLE = 2  # the command line, or an input
-    STOPPED = 3
 
 
 class Run:

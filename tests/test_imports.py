@@ -37,7 +37,7 @@ ROOMS = (
     Room(("targets.mail_domain", "targets.domain_expand"), IO),
     Room(("targets.estimate", "targets.expand", "targets.source"), IO),
     Room(("scanner", "scanner.cache", "scanner.wire_text", "scanner.hint", "scanner.outcome", "scanner.limits"), PURE),
-    Room(("scanner.stopwatch",), PURE),
+    Room(("scanner.exit_code", "scanner.stopwatch"), PURE),
     Room(("scanner.dialogue",), PURE),
     Room(("scanner.starttls.*",), PURE),
     Room(("scanner.tls.*",), PURE),
@@ -53,15 +53,17 @@ ROOMS = (
     Room(("scanner.result_table", "scanner.endpoint_result", "scanner.domains"), PURE),
     Room(("scanner.domain_status", "scanner.domain_record", "scanner.domain_findings"), PURE),
     Room(("scanner.record", "scanner.summary"), PURE),
-    Room(("scanner.connection", "scanner.descriptors", "scanner.engine", "scanner.trust_store"), IO),
+    Room(("scanner.log", "scanner.connection", "scanner.descriptors", "scanner.engine", "scanner.trust_store"), IO),
     Room(("scanner.output", "scanner.sink"), IO),
     Room(("scanner.mail_policy.https", "scanner.mail_policy.fetch"), IO),
     Room(("scanner.config",), PURE),  # its timeouts are the connection's
     Room(("scanner.progress", "scanner.domain_desk"), IO),
     Room(("scanner.resume", "scanner.output_files"), IO),
     Room(("scanner.run",), IO),
-    Room(("scanner.options",), PURE),
-    Room(("scanner.cli",), IO),
+    Room(("scanner.refusal", "scanner.checks", "scanner.start"), IO),
+    Room(("scanner.options.*",), PURE),
+    Room(("scanner.commands.*",), PURE),
+    Room(("scanner.cli",), PURE),
 )
 
 # What talks to the world, by the module that has to be imported for it.

@@ -60,7 +60,7 @@ _FAILURES = (
     Outcome(Verdict.UNREACHABLE, Stage.CONNECT, "timeout"),
     Outcome(Verdict.LOCAL_LIMITATION, Stage.CONNECT, "no_descriptors"),
 )
-_LIMITS = Limits(endpoints=1, connections=1, rate=0, per_address=1, per_address_rate=0)
+_LIMITS = Limits(endpoints=1, connections=1, rate=0, per_address=1, per_address_rate=0, per_network_rate=0)
 _FREE = {
     *("id", "text", "detail", "code", "early_bytes", "capabilities", "auth", "cipher", "cipher_id", "alert", "error"),
     *("sha256", "spki_sha256", "serial", "chain", "chain_der", "der", "not_before", "not_after"),

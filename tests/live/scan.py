@@ -17,7 +17,8 @@ TLSWEEP = Path(sys.executable).with_name("tlsweep")
 SCAN_WITHIN_S = 90
 OPTIONS = (
     *("--allow", "127.0.0.0/8", "--allow", "::1/128"),
-    *("--rate", "0", "--per-address", "0", "--per-address-rate", "0", "--retries", "0", "--no-progress"),
+    *("--rate", "0", "--per-address", "0", "--per-address-rate", "0", "--per-network-rate", "0"),
+    *("--retries", "0", "--no-progress"),
 )
 
 

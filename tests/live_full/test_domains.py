@@ -65,7 +65,8 @@ def scan_of(world: Fleet) -> Survey:
     domains.write_text("".join(f"{AS_WRITTEN.get(name, name)}\n" for name in TRUTHS))
     options = (
         *("--mx", "--srv", "--resolver", UNBOUND, "--allow", "127.0.0.0/8", "--trust", world.certificates.root),
-        *("--rate", "0", "--per-address", "0", "--per-address-rate", "0", "--retries", "0", "--no-progress"),
+        *("--rate", "0", "--per-address", "0", "--per-address-rate", "0", "--per-network-rate", "0"),
+        *("--retries", "0", "--no-progress"),
         *("--versions", "TLSv1.2,TLSv1.3"),
     )
     done = subprocess.run(

@@ -128,7 +128,8 @@ class Server:
 
 def _since(connected: socket.socket) -> float:
     """When its last bytes came, or itself; to a tick of the kernel where that is longer ago."""
-    (late_ms,) = SINCE_LAST_DATA.unpack(connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, SINCE_LAST_DATA.size))
+    info = connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, SINCE_LAST_DATA.size)
+    late_ms: int = SINCE_LAST_DATA.unpack(info)[0]
     return time.monotonic() - late_ms / 1000
 
 

@@ -3,21 +3,24 @@
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import structlog
+import trio
 import typer.main
 from typer.testing import CliRunner
 
 from scanner import __version__, cli
 from scanner.config import Config
 from scanner.domain_findings import DOMAIN_FINDINGS
+from scanner.exit_code import ExitCode
 from scanner.findings import FINDINGS
 from scanner.limits import Limits
-from scanner.run import ExitCode
 from scanner.tls.names import Version
+from targets.prefixes import Prefixes
 from targets.resolving.limits import DnsLimits
 from targets.rules import Format, Rules
 from targets.services import SERVICES
@@ -59,6 +62,13 @@ BAD_VALUES = [
     (("--rate", "-0.1"), "Invalid value for '--rate': Input should be greater than or equal to 0"),
     (("--rate", "nan"), "Input should be greater than or equal to 0"),
     (("--per-address-rate", "inf"), "inf is not a number that can be waited for"),
+    (("--per-network-rate", "-1"), "Input should be greater than or equal to 0"),
+    (
+        ("--network-prefixes", "24"),
+        "'24' is not two numbers such as 24,48: from 1 to 32 for IPv4, and from 1 to 128 for",
+    ),
+    (("--network-prefixes", "33,48"), "'33,48' is not two numbers such as 24,48"),
+    (("--network-prefixes", "24,0"), "'24,0' is not two numbers such as 24,48"),
     (("--timeout-connect", "0"), "Input should be greater than or equal to 0.001"),
     (("--timeout-greeting", "nan"), "Input should be greater than or equal to 0.001"),
     (("--timeout-reply", "soon"), "Input should be a valid number"),
@@ -188,6 +198,21 @@ def test_help_names_every_option() -> None:
     assert "Exit status: 0 complete" in result.output
 
 
+async def test_only_a_scan_imports_what_a_scan_needs() -> None:
+    """Other commands start at once: TLS, DNS and the engine are not imported for them."""
+    show = "import sys, atexit; from scanner.cli import main; atexit.register(lambda: print(*sys.modules)); main()"
+    for command in ("--version", "services", "schema"):
+        done = await trio.run_process([sys.executable, "-c", show, command], capture_stdout=True)
+        modules = set(done.stdout.decode().splitlines()[-1].split())
+        assert "scanner.cli" in modules
+        assert not modules & {"OpenSSL", "cryptography", "dns", "trio", "httpcore", "structlog"}, command
+
+
+def test_a_command_that_is_none() -> None:
+    """What is near is named, whether it was imported or not."""
+    assert "No such command 'scna'. Did you mean 'scan', 'schema'?" in refused("scna")
+
+
 def test_services() -> None:
     """The table has every service, with its port and its groups."""
     result = CliRunner().invoke(cli.app, ["services"], env={"COLUMNS": "200"})
@@ -230,11 +255,11 @@ def config_of(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Config:
     """What a command line comes to."""
     seen: list[Config] = []
 
-    def scan(config: Config) -> ExitCode:
+    def start(config: Config) -> ExitCode:
         seen.append(config)
         return ExitCode.COMPLETE
 
-    monkeypatch.setattr(cli, "_scan", scan)
+    monkeypatch.setattr("scanner.commands.scan.start", start)
     result = CliRunner().invoke(cli.app, ["scan", *arguments])
     assert result.exit_code == 0, result.output
     return seen[0]
@@ -244,7 +269,8 @@ def test_defaults_are_those_of_the_config(monkeypatch: pytest.MonkeyPatch) -> No
     """The command line adds no defaults of its own; they are the polite ones."""
     config = config_of(monkeypatch, TARGET)
     assert config == Config(targets=(TARGET,))
-    assert (config.limits.per_address, config.limits.per_address_rate) == (1, 1)
+    assert (config.limits.per_address, config.limits.per_address_rate, config.limits.per_network_rate) == (1, 1, 20)
+    assert config.prefixes == Prefixes(24, 48)
     assert (config.allow, config.der, config.wanted.test_injection) == ((), False, False)
     assert not config.wanted.economical
 
@@ -259,6 +285,7 @@ def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         *("--versions", "1.3,ssl2", "--der", "--allow", "127.0.0.1/8", "--allow", "::1", "--exclude", str(block)),
         *("--hello-name", "[192.0.2.9]", "--resolver", "[::1]:5353", "--resolver", "192.0.2.3", "--no-progress"),
         *("--endpoints", "1", "--connections", "2", "--rate", "3.5", "--per-address", "4", "--per-address-rate", "5"),
+        *("--per-network-rate", "6.5", "--deferred", "7", "--network-prefixes", "20,56"),
         *("--timeout-connect", "6", "--timeout-greeting", "7", "--timeout-reply", "8", "--timeout-tls", "9"),
         *("--deadline", "10", "--trust", "ca.pem", "--test-injection", "--economical"),
         *("--certificates", "certificates.jsonl"),
@@ -275,7 +302,8 @@ def test_every_option_arrives(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert (config.exclude, list(map(str, config.block))) == ((str(block),), ["192.0.2.0/24", "2001:db8::1/128"])
     assert (config.hello_name, config.trust, config.wanted.test_injection) == ("[192.0.2.9]", "ca.pem", True)
     assert [(str(address), port) for address, port in config.resolvers] == [("::1", 5353), ("192.0.2.3", 53)]
-    assert config.limits == Limits(1, 2, 3.5, 4, 5)
+    assert config.limits == Limits(1, 2, 3.5, 4, 5, 6.5, 7)
+    assert config.prefixes == Prefixes(20, 56)
     timeouts = config.timeouts
     assert (timeouts.connect_s, timeouts.greeting_s, timeouts.reply_s, timeouts.tls_s, timeouts.deadline_s) == (
         *(6, 7, 8, 9),

@@ -29,7 +29,7 @@ from targets.services import SERVICES
 from targets.target import Endpoint, Origin
 from tests.peers.memory import Network, Peer
 
-UNLIMITED = Limits(endpoints=0, connections=0, rate=0, per_address=0, per_address_rate=0)
+UNLIMITED = Limits(endpoints=0, connections=0, rate=0, per_address=0, per_address_rate=0, per_network_rate=0)
 ALL = tuple(Version)
 QUESTIONS = len(ALL) + 1  # one hello a version, and a handshake
 UNREACHABLE = Outcome(Verdict.UNREACHABLE, Stage.CONNECT, "refused")

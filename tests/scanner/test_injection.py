@@ -18,11 +18,12 @@ from scanner.conclusion import conclude
 from scanner.config import Config
 from scanner.connection import Connection, Timeouts
 from scanner.dialogue import Send
+from scanner.exit_code import ExitCode
 from scanner.interview import Interview
 from scanner.limits import Limits
 from scanner.outcome import Outcome, Stage, Verdict
 from scanner.question import Answer, InjectCommand, Negotiate, OfferVersion, Question, ReadFirstFlight, Wanted
-from scanner.run import ExitCode, Run
+from scanner.run import Run
 from scanner.starttls import SPOKEN
 from scanner.starttls.injection import Injection, InjectionResult
 from scanner.starttls.result import Capabilities, Inside, Names, StartTls
@@ -437,7 +438,7 @@ async def test_inside(
 # --- real connections -------------------------------------------------------------------------------------------------
 
 PATIENCE = Timeouts(connect_s=0.7, greeting_s=0.7, reply_s=0.7, tls_s=0.7, deadline_s=1.5)
-LIMITS = Limits(rate=0, per_address=1, per_address_rate=0)
+LIMITS = Limits(rate=0, per_address=1, per_address_rate=0, per_network_rate=0)
 QUESTIONS = len(Version) + 2
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from scanner.limits import BURST_S, Limits, Schedule
 
-UNLIMITED = Limits(endpoints=0, connections=0, rate=0, per_address=0, per_address_rate=0)
+UNLIMITED = Limits(endpoints=0, connections=0, rate=0, per_address=0, per_address_rate=0, per_network_rate=0)
 ADDRESSES = ("192.0.2.1", "192.0.2.2", "192.0.2.3")
 TINY_S = 1e-9  # what adding up seconds may be wrong by
 

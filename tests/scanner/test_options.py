@@ -3,7 +3,7 @@
 import pytest
 import typer
 
-from scanner.options import complete_services, complete_versions, parse_size
+from scanner.options.values import complete_services, complete_versions, parse_size
 
 
 @pytest.mark.parametrize(

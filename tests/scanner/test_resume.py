@@ -24,6 +24,7 @@ from scanner.record import new_run_id
 from scanner.resume import MAY_DIFFER, Recorded, ResumeError, differences, read_back
 from scanner.sink import Sink
 from scanner.tls.names import Version
+from targets.prefixes import Prefixes
 from targets.resolving.limits import DnsLimits
 from targets.rules import Format, Rules
 from targets.services import SERVICES
@@ -250,6 +251,7 @@ OTHERS: dict[str, Config] = {
     "allow": Config(allow=()),
     "exclude": Config(exclude=("list.txt",)),
     "trust_ad": Config(trust_ad=True),
+    "network_prefixes": Config(prefixes=Prefixes(20, 48)),
     "limits": Config(limits=Limits(rate=3)),
     "dns_limits": Config(dns_limits=DnsLimits(3)),
     "timeouts": Config(timeouts=Timeouts(reply_s=3)),

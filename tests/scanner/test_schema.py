@@ -433,7 +433,7 @@ async def run_of(directory: Path, *targets: str) -> list[Record]:
             targets=targets,
             allow=(ip_network("127.0.0.0/8"),),
             services=(SERVICES["smtp"],),
-            limits=Limits(per_address_rate=0),
+            limits=Limits(per_address_rate=0, per_network_rate=0),
             progress=False,
         )
         await Run(config, file.fileno()).scan()

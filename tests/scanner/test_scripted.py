@@ -14,15 +14,16 @@ from OpenSSL import crypto
 
 from scanner.config import Config
 from scanner.connection import Timeouts
+from scanner.exit_code import ExitCode
 from scanner.limits import Limits
-from scanner.run import ExitCode, Run
+from scanner.run import Run
 from scanner.tls.names import Version
 from scanner.trust import TrustStore
 from tests.peers.scripted import Script, Server, Talk, closed, serving, smtp, unanswered
 from tests.peers.tls_server import BreaksInside, Sslv2Server, TlsServer, server_context, smtp_inside
 
 TIMEOUTS = Timeouts(connect_s=0.7, greeting_s=0.7, reply_s=0.7, tls_s=0.7, deadline_s=1.5)
-LIMITS = Limits(rate=0, per_address=1, per_address_rate=0)
+LIMITS = Limits(rate=0, per_address=1, per_address_rate=0, per_network_rate=0)
 QUESTIONS = len(Version) + 1
 OTHER_HELLOS = 4  # of other shapes, where no hello at all is answered and there is no name to leave out
 VERSIONS = [version.value for version in Version]

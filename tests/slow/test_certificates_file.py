@@ -116,7 +116,8 @@ async def test_a_reader_that_has_gone(tmp_path: Path) -> None:
     """A pipe whose reader has gone ends the run with a message."""
     async with Servers(tmp_path) as servers:
         (tmp_path / "targets.csv").write_bytes(servers.targets)
-        options = f"--allow 127.0.0.0/8 --per-address-rate 0 --no-progress --versions 1.3 -i {tmp_path}/targets.csv"
+        pace = "--per-address-rate 0 --per-network-rate 0"
+        options = f"--allow 127.0.0.0/8 {pace} --no-progress --versions 1.3 -i {tmp_path}/targets.csv"
         command = f"{TLSWEEP} scan {options} --certificates >(exec true) > {tmp_path}/out.jsonl; echo $?"
         with trio.fail_after(WITHIN_S):
             done = await trio.run_process(["bash", "-c", command], capture_stdout=True, capture_stderr=True)

@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 
 from scanner.config import Config
 from scanner.connection import ConnectFailed, Patience
+from scanner.exit_code import ExitCode
 from scanner.outcome import Outcome, Stage, Verdict
 from scanner.record import Recorder
-from scanner.run import LAST_WORDS_S, ExitCode, Run
+from scanner.run import LAST_WORDS_S, Run
 from targets.exclude import Exclusions
 from targets.rules import Rules
 from tests.peers import honest

@@ -1,23 +1,19 @@
 """What the options of the command line hold: text → the value that is meant, or a refusal that says why.
 
-And how `--help` groups them, and what a shell completes them to.
+And what a shell completes them to.
 """
 
 import math
 import re
-from enum import StrEnum
 from ipaddress import ip_address, ip_network
 
 import typer
 
 from scanner.probes import PROBES
 from scanner.tls.names import Version, versions_named
+from targets.prefixes import IPV4_BITS, IPV6_BITS, Prefixes
 from targets.services import GROUPS, SERVICES, Service, services_named
 from targets.target import Address, IPNetwork
-
-# The panels of `--help`.
-WHAT, FURTHER, SAFETY = "What to ask", "Further questions", "Safety and conduct"
-PACE, PATIENCE = "Pace (0 is no limit)", "Patience"
 
 MAX_SEED = 2**63 - 1  # what every reader of JSON takes for an integer
 _DNS_PORT = 53
@@ -25,13 +21,6 @@ _SIZE = re.compile(r"([1-9][0-9]{0,8})([KMGT]?)", re.IGNORECASE)
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 # RFC 5321 §4.1.2: a domain, or an address literal.
 _HELLO_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Za-z:.]+\]")
-
-
-class LogFormat(StrEnum):
-    """How log lines on standard error look."""
-
-    CONSOLE = "console"
-    JSON = "json"
 
 
 def parse_services(text: str) -> tuple[Service, ...]:
@@ -74,6 +63,16 @@ def parse_resolver(text: str) -> tuple[Address, int]:
         return ip_address(address), number
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} is not an ADDRESS[:PORT]") from error
+
+
+def parse_prefixes(text: str) -> Prefixes:
+    """`N,M`: how long the prefixes of networks are, in IPv4 and in IPv6."""
+    match = re.fullmatch(r"([0-9]{1,3}),([0-9]{1,3})", text)
+    ipv4, ipv6 = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not (1 <= ipv4 <= IPV4_BITS and 1 <= ipv6 <= IPV6_BITS):
+        why = f"two numbers such as 24,48: from 1 to {IPV4_BITS} for IPv4, and from 1 to {IPV6_BITS} for IPv6"
+        raise typer.BadParameter(f"{text!r} is not {why}")
+    return Prefixes(ipv4, ipv6)
 
 
 def parse_size(text: str) -> int:

@@ -1,0 +1,38 @@
+"""The log on standard error: for people, or as JSON lines. Records never go there."""
+
+import logging
+import sys
+from enum import StrEnum
+from typing import Any
+
+import structlog
+
+
+class LogFormat(StrEnum):
+    """How log lines on standard error look."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+def is_terminal() -> bool:
+    """Is standard error one?"""
+    return sys.stderr.isatty()
+
+
+def configure_log(log_format: LogFormat) -> None:
+    """structlog to standard error. The stream is looked up for each line: a live progress display takes its place."""
+    processors: list[Any] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if log_format is LogFormat.JSON:
+        processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    else:
+        traceback = structlog.dev.plain_traceback  # the prettier ones show what the variables hold: bytes from the wire
+        processors.append(structlog.dev.ConsoleRenderer(colors=is_terminal(), exception_formatter=traceback))
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+    )
