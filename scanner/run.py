@@ -44,7 +44,9 @@ from scanner.question import Answer
 from scanner.record import Recorder, new_run_id
 from scanner.resume import Recorded
 from scanner.sink import Sink
+from scanner.standing import Standing
 from scanner.summary import Summary
+from scanner.traffic import CUT_OFF, INTERNAL_ERROR, Traffic
 from scanner.trust import TrustStore
 from targets.domain_targets import DomainTargets
 from targets.exclude import Exclusions
@@ -83,6 +85,7 @@ class Run:
         self._resolver = Resolver(config.resolvers, trust_ad=config.trust_ad, limits=config.dns_limits)
         self.config = replace(config, limits=fit_to_descriptors(config.limits, self._resolver.descriptors))
         self.summary = Summary()
+        self._traffic = Traffic()
         self._seed = self._seed_of(config)
         self._exclusions = Exclusions(config.allow, config.block)
         expander = Expander(
@@ -168,7 +171,7 @@ class Run:
     async def _run_engine(self) -> None:
         async with trio.open_nursery() as nursery:
             if self.config.progress:
-                nursery.start_soon(show_progress, self._engine.tally, self.summary, self._estimate())
+                nursery.start_soon(show_progress, self.standing, self._estimate())
             async with trio.open_nursery() as desk:
                 await desk.start(self._desk.run)
                 await self._engine.run(self._take_in)
@@ -271,7 +274,16 @@ class Run:
             self._last_words.deadline = max(self._last_words.deadline, trio.current_time() + LAST_WORDS_S)
 
     async def _ask(self, endpoint: Endpoint, answer: Answer) -> None:
-        await Connection(endpoint, answer, self.config.timeouts, self.config.hello_name).ask(dial)
+        failed: str | None = CUT_OFF
+        self._traffic.begin(endpoint, answer)
+        try:
+            await Connection(endpoint, answer, self.config.timeouts, self.config.hello_name).ask(dial)
+            failed = None
+        except Exception:
+            failed = INTERNAL_ERROR
+            raise
+        finally:
+            self._traffic.end(endpoint, answer, failed)
 
     def _over(self, interview: Interview, conclusion: Conclusion, ended: float) -> None:
         record = self.recorder.endpoint(interview, conclusion, ended)
@@ -297,6 +309,34 @@ class Run:
                     self._last_words, patience = whole_run, LAST_WORDS_S
                 whole_run.deadline = min(whole_run.deadline, trio.current_time() + patience)
                 self._storing.deadline = min(self._storing.deadline, trio.current_time() + patience / 2)
+
+    def standing(self) -> Standing:
+        """How it stands just now."""
+        tally, lines = self._engine.tally, self._source.counts
+        return Standing(
+            taken=tally.taken,
+            recorded=tally.over,
+            unfinished=tally.unfinished,
+            in_flight=tally.in_flight,
+            waiting=tally.waiting,
+            left_out=self._left_out["endpoints"],
+            statuses=dict(self.summary.statuses),
+            connections=tally.connections,
+            open=len(self._traffic),
+            slots=self.config.limits.connections,
+            answered=self._traffic.answered,
+            errors={stage: dict(kinds) for stage, kinds in self._traffic.errors.items()},
+            times=self._traffic.times(),
+            lines={"blank": lines.blank, "expanded": lines.expanded, "rejected": lines.rejected},
+            rejected=dict(self.summary.rejected),
+            domains=dict(self.summary.domains),
+            domains_waiting=self._desk.unfinished,
+            dns={**asdict(self._resolver.tally), "in_flight": self._resolver.asking},
+            records=self._sink.records,
+            output_bytes=self._sink.bytes_written,
+            output_waiting_bytes=self._sink.bytes_waiting,
+            next_look_s=max(0.0, tally.wakes_at - trio.current_time()) if tally.wakes_at < inf else None,
+        )
 
     def _facts(self) -> dict[str, Any]:
         """The facts of the first record."""
@@ -343,6 +383,8 @@ class Run:
                 "status": dict(self.summary.domains),
             },
             "connections": tally.connections,
+            "answered": self._traffic.answered,
+            "errors": self._traffic.errors,
             "dns": asdict(self._resolver.tally),
             "certificates": self._certificates.records if self._certificates else None,
             "duration_s": round(wall_clock() - self._started, 3),
