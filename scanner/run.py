@@ -13,6 +13,7 @@ import gc
 import secrets
 import signal
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, replace
 from functools import cached_property
 from math import inf
@@ -64,6 +65,8 @@ SEED_BITS = 32  # enough orders, and few enough digits to be typed again
 # with 10,000 still 2 %.
 GARBAGE_THRESHOLD = 50_000
 
+Watch = Callable[[Callable[[], Standing]], Awaitable[None]]
+
 log = structlog.get_logger()
 
 
@@ -77,8 +80,13 @@ class Run:
         trust: TrustStore | None = None,
         certificates: Output | int | None = None,
         recorded: Recorded | None = None,
+        watch: Watch | None = None,
     ) -> None:
-        """An output may be a descriptor. `certificates`: a file for them; `recorded`: what both hold already."""
+        """An output may be a descriptor. `certificates`: a file for them; `recorded`: what both hold already.
+
+        `watch` may look all the while at how it stands.
+        """
+        self._watch = watch
         self._is_resumed = recorded is not None
         self._recorded = recorded or Recorded(Domains(are_expected=config.rules.names_are_domains))
         self._left_out = Counter[str]()
@@ -172,6 +180,8 @@ class Run:
         async with trio.open_nursery() as nursery:
             if self.config.progress:
                 nursery.start_soon(show_progress, self.standing, self._estimate())
+            if self._watch:
+                nursery.start_soon(self._watch, self.standing)
             async with trio.open_nursery() as desk:
                 await desk.start(self._desk.run)
                 await self._engine.run(self._take_in)

@@ -58,6 +58,8 @@ ROOMS = (
     Room(("scanner.output", "scanner.sink"), IO),
     Room(("scanner.mail_policy.https", "scanner.mail_policy.fetch"), IO),
     Room(("scanner.config",), PURE),  # its timeouts are the connection's
+    Room(("scanner.metrics",), PURE),
+    Room(("scanner.metrics_server",), IO),
     Room(("scanner.progress", "scanner.domain_desk"), IO),
     Room(("scanner.resume", "scanner.output_files"), IO),
     Room(("scanner.run",), IO),
@@ -189,14 +191,14 @@ def test_starttls_and_tls_are_strangers(package: str, other: str) -> None:
 @pytest.mark.parametrize(
     ("module", "rooms"),
     [
-        ("socket", {"scanner.connection", "targets.resolving.udp"}),
+        ("socket", {"scanner.connection", "scanner.metrics_server", "targets.resolving.udp"}),
         ("time", {"scanner.engine"}),
         ("signal", {"scanner.run"}),
         ("asyncio", set()),
     ],
 )
 def test_one_room_for_each(module: str, rooms: set[str]) -> None:
-    """Sockets, the wall clock and signals have their rooms: sockets one for the scan and one for the DNS."""
+    """Sockets, the wall clock and signals have their rooms: sockets one for the scan, for the DNS, and to be asked."""
     assert {name for name, each in MODULES.items() if module in each.imports} == rooms
 
 
