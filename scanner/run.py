@@ -121,6 +121,7 @@ class Run:
             config.wanted,
             self.config.limits,
             retries=config.retries,
+            prefixes=config.prefixes,
         )
         self._started = wall_clock()
         self._trust = trust

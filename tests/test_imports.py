@@ -39,6 +39,7 @@ ROOMS = (
     Room(("scanner", "scanner.cache", "scanner.wire_text", "scanner.hint", "scanner.outcome", "scanner.limits"), PURE),
     Room(("scanner.exit_code", "scanner.stopwatch"), PURE),
     Room(("scanner.histogram", "scanner.rates", "scanner.standing"), PURE),
+    Room(("scanner.pace", "scanner.schedule", "scanner.spread"), PURE),
     Room(("scanner.dialogue",), PURE),
     Room(("scanner.starttls.*",), PURE),
     Room(("scanner.tls.*",), PURE),
