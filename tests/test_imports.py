@@ -39,7 +39,7 @@ ROOMS = (
     Room(("targets.mail_domain", "targets.domain_expand"), IO),
     Room(("targets.estimate", "targets.expand", "targets.source"), IO),
     Room(("scanner", "scanner.cache", "scanner.wire_text", "scanner.hint", "scanner.outcome", "scanner.limits"), PURE),
-    Room(("scanner.exit_code",), PURE),
+    Room(("scanner.exit_code", "scanner.about"), PURE),
     Room(("scanner.dialogue",), PURE),
     Room(("scanner.starttls.*",), PURE),
     Room(("scanner.tls.*",), PURE),
