@@ -60,6 +60,7 @@ ROOMS = (
     Room(("scanner.mail_policy.https", "scanner.mail_policy.fetch"), IO),
     Room(("scanner.config",), PURE),  # its timeouts are the connection's
     Room(("scanner.progress", "scanner.domain_desk"), IO),
+    Room(("scanner.hello_name",), PURE),
     Room(("scanner.resume", "scanner.output_files"), IO),
     Room(("scanner.run",), IO),
     Room(("scanner.imagined", "scanner.plan", "scanner.plan_shown"), PURE),
