@@ -256,7 +256,7 @@ class Engine:
     def _slow_down(self, sign: Sign, address: str) -> None:
         """An address that shows strain is asked more slowly, and so is its network."""
         now = trio.current_time()
-        self._schedule.slow_down(address, SLOWER_S, now)
+        self._schedule.slow_down(address, SLOWER_S, now, now + SLOWER_S)
         self._set_aside(job[0] for job in self._schedule.waiting(address))
         if (alone_s := self._pace.heed(sign, address, now)) is not None:
             self._schedule.hold(address, now + alone_s)

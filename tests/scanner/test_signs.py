@@ -1,5 +1,6 @@
 """Signs of strain: what is one, and what only looks like one; and what a scan makes of them."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
@@ -152,7 +153,7 @@ async def test_words_of_load_slow_the_address(autojump_clock: object, retries: i
     starts = [when for when, _ in scan.starts]
     assert starts[1] - starts[0] == pytest.approx(pause_s)
     assert scan.learnt.signs == {"rate_limited": len(starts)}
-    assert scan.learnt.slowest[0].interval_s == 0.2
+    assert scan.learnt.slowest[0].interval_s >= 0.1
 
 
 @pytest.mark.parametrize("retries", [0, 2])
@@ -170,12 +171,14 @@ async def test_words_of_load_slow_the_network(autojump_clock: object, retries: i
 async def test_a_network_is_let_go_again(autojump_clock: object) -> None:
     """When its signs are over for some minutes, it has its pace again."""
     addresses = [f"192.0.2.{number}" for number in range(1, 6)]
-    scan = Scan({each: [BUSY_SMTP, SMTP] for each in addresses}, Limits(rate=0), retries=1)
+    limits = Limits(rate=0, per_network_rate=1)
+    peers: dict[str, Sequence[Peer]] = {each: [BUSY_SMTP, SMTP] for each in addresses}
+    scan = Scan(peers, limits, retries=1, versions=(Version.TLS1_2,), handshake=False)
     await scan.run([each for address in addresses for each in named(100, address)])
-    assert scan.learnt.networks == 1
-    assert len(scan.over) == 500
+    assert (scan.learnt.networks, len(scan.over)) == (1, 500)
+    assert scan.learnt.slowest[0].interval_s >= 4
     late = [when for when, _ in scan.starts][-100:]
-    assert late[-1] - late[0] < 100 / 5 * 1.1
+    assert late[-1] - late[0] < 101
 
 
 @pytest.mark.parametrize(
