@@ -286,7 +286,7 @@ class Engine:
         """Let it wait, or become a record. False after a bug of ours: what caused it is gone, for another try."""
         try:
             conclusion = conclude(interview)
-            if conclusion.look and (sign := sign_of_look(conclusion.look, interview.looks)):
+            if not self.stopped and conclusion.look and (sign := sign_of_look(conclusion.look, interview.looks)):
                 self._slow_down(sign, interview.endpoint.address)
             if not self._defer(interview, conclusion):
                 self._on_over(interview, conclusion, self._clock())

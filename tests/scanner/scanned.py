@@ -76,7 +76,7 @@ class Scan:
     handshake: bool = True
     over: list[tuple[float, Record]] = field(default_factory=list)  # seconds since the start, in the order of ends
     starts: list[tuple[float, Endpoint]] = field(default_factory=list)  # of connections
-    learnt: Learnt = field(default_factory=Learnt)
+    engines: list[Engine] = field(default_factory=list)  # that of each run
 
     async def run(self, endpoints: Iterable[Endpoint]) -> list[Record]:
         """The records, as a reader gets them."""
@@ -96,9 +96,14 @@ class Scan:
 
         wanted = Wanted(self.versions, handshake=self.handshake)
         engine = Engine(ask, on_over, wanted, self.limits, clock=trio.current_time, retries=self.retries)
+        self.engines.append(engine)
         await engine.run(intake)
-        self.learnt = engine.learnt()
         return [made for _, made in self.over]
+
+    @property
+    def learnt(self) -> Learnt:
+        """What it has learnt of strain."""
+        return self.engines[-1].learnt()
 
 
 async def scanned(service: str, *peers: Peer, **settings: Any) -> Record:

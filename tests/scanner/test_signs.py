@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
+import trio
 
 from scanner import signs as module
 from scanner.limits import Limits
@@ -215,4 +216,17 @@ async def test_silence_in_tls_is_a_sign_at_the_later_look(autojump_clock: object
     scan = Scan({ADDRESS: [TLS, *[SILENT] * 30]}, UNLIMITED, retries=1)
     (made,) = await scan.run([endpoint("imaps")])
     assert len(looks(made)) == 2
+    assert scan.learnt.signs == {"silence": 1}
+
+
+async def test_a_stop_is_no_sign(autojump_clock: object) -> None:
+    """What waits for its next look ends with the look before it, whose sign was heard when it was over."""
+    scan = Scan({ADDRESS: [TLS, *[SILENT] * 60]}, UNLIMITED, retries=5)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(scan.run, [endpoint("imaps")])
+        await trio.sleep(300)  # two looks, and the pause between them
+        assert scan.learnt.signs == {"silence": 1}
+        assert scan.engines[0].waits().later_look == 1
+        scan.engines[0].stop()
+    assert len(scan.over) == 1
     assert scan.learnt.signs == {"silence": 1}
