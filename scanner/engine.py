@@ -223,7 +223,7 @@ class Engine:
             self.tally.connections += 1
             try:
                 await self._ask(interview.endpoint, answer)
-                self._look_for_strain(interview, answer)
+                self._hear_answer(interview, answer)
                 if questions := interview.take(answer):
                     self._queue(interview, questions, trio.current_time())
             except Exception as error:  # a bug of ours
@@ -234,7 +234,8 @@ class Engine:
         self._schedule.done(interview.endpoint.address, now)
         self._start_due(now)
 
-    def _look_for_strain(self, interview: Interview, answer: Answer) -> None:
+    def _hear_answer(self, interview: Interview, answer: Answer) -> None:
+        """Does it show that somebody has too much of us?"""
         endpoint = interview.endpoint
         had_answered = endpoint in self._answered
         if sign := sign_of(answer, had_answered=had_answered):
@@ -243,6 +244,11 @@ class Engine:
             self._slow_down(sign, endpoint.address)
         elif not had_answered and has_answered(answer):
             self._answered.note(endpoint)
+
+    def _hear_look(self, interview: Interview, look: Look | None) -> None:
+        """The same when a look is over, unless a stop has ended it."""
+        if not self.stopped and look and (sign := sign_of_look(look, interview.looks, interview.answers)):
+            self._slow_down(sign, interview.endpoint.address)
 
     def _back_off(self, interview: Interview, answer: Answer) -> None:
         """A server that speaks of load ends the look; and its address is left alone for a while, by all endpoints."""
@@ -286,8 +292,7 @@ class Engine:
         """Let it wait, or become a record. False after a bug of ours: what caused it is gone, for another try."""
         try:
             conclusion = conclude(interview)
-            if not self.stopped and conclusion.look and (sign := sign_of_look(conclusion.look, interview.looks)):
-                self._slow_down(sign, interview.endpoint.address)
+            self._hear_look(interview, conclusion.look)
             if not self._defer(interview, conclusion):
                 self._on_over(interview, conclusion, self._clock())
                 self.tally.over += 1

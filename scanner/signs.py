@@ -2,7 +2,8 @@
 
 Pure. Its own words do; and an end or a silence before a word of ours at a port that had answered. What ends, or stays
 silent, behind a hello may be the server's way of saying "no" to it, and a port that never answered may be filtered:
-these are no signs. At a later look, a silence to what was answered before tells one from the other.
+these are no signs. What was answered before, and is not when it is offered again, tells one from the other: in a full
+handshake, or at a later look.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from scanner.looks import Look
 from scanner.outcome import Outcome, Stage, Verdict
 from scanner.pace import Sign
 from scanner.question import Answer
+from scanner.versions import handshakes_turned_away
 from targets.target import Endpoint
 
 MOST_REMEMBERED = 20_000  # ports; an entry takes some 200 bytes
@@ -62,6 +64,8 @@ def sign_of(answer: Answer, *, had_answered: bool) -> Sign | None:
     return _ENDS.get(said.verdict) if said and said.stage is Stage.GREETING and said.text is None else None
 
 
-def sign_of_look(look: Look, before: Sequence[Look]) -> Sign | None:
-    """What a later look shows: it met no answer in TLS where an earlier one had."""
-    return _ENDS.get(look.verdict) if before and look.throttled and look.stage is Stage.TLS else None
+def sign_of_look(look: Look, before: Sequence[Look], answers: list[Answer]) -> Sign | None:
+    """What a look with these answers shows, beyond its connections: that what was answered is not answered now."""
+    if not look.throttled or look.stage is not Stage.TLS:
+        return None
+    return _ENDS.get(look.verdict) if before or handshakes_turned_away(answers) else None

@@ -24,6 +24,7 @@ from tests.scanner.scanned import (
     CLOSES,
     NOBODY,
     REFUSES,
+    RESETS,
     SILENT,
     SMTP,
     TLS,
@@ -108,10 +109,10 @@ def test_what_has_answered(answer: Answer, has: bool) -> None:
 def test_later_looks() -> None:
     """They tell a silence from a "no"; and what a connection has shown already is not counted again."""
     silent = Look(0, Verdict.TIMEOUT, Stage.TLS, throttled=True)
-    assert sign_of_look(silent, [silent]) is Sign.SILENCE
-    assert sign_of_look(silent, []) is None
-    assert sign_of_look(Look(0, Verdict.TIMEOUT, Stage.TLS), [silent]) is None
-    assert sign_of_look(Look(0, Verdict.RESET, Stage.GREETING, throttled=True), [silent]) is None
+    assert sign_of_look(silent, [silent], []) is Sign.SILENCE
+    assert sign_of_look(silent, [], []) is None
+    assert sign_of_look(Look(0, Verdict.TIMEOUT, Stage.TLS), [silent], []) is None
+    assert sign_of_look(Look(0, Verdict.RESET, Stage.GREETING, throttled=True), [silent], []) is None
 
 
 def test_ports_that_answered_are_not_all_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,9 +212,18 @@ async def test_a_filtered_port_is_no_sign(autojump_clock: object) -> None:
     assert scan.learnt.signs == {}
 
 
+@pytest.mark.parametrize(("after", "sign"), [(CLOSES, "closed"), (RESETS, "reset")])
+async def test_a_handshake_that_is_turned_away_is_a_sign(autojump_clock: object, after: Peer, sign: str) -> None:
+    """It offers what was answered before, in a hello like it, so that is no "no"; without later looks, too."""
+    scan = Scan({ADDRESS: [TLS, *[after] * 6]}, UNLIMITED, retries=0)
+    (made,) = await scan.run([endpoint("imaps")])
+    assert made["flags"] == ["throttled"]
+    assert scan.learnt.signs == {sign: 1}
+
+
 async def test_silence_in_tls_is_a_sign_at_the_later_look(autojump_clock: object) -> None:
     """What was answered before is asked once more, and is not answered."""
-    scan = Scan({ADDRESS: [TLS, *[SILENT] * 30]}, UNLIMITED, retries=1)
+    scan = Scan({ADDRESS: [TLS, *[SILENT] * 30]}, UNLIMITED, retries=1, handshake=False)
     (made,) = await scan.run([endpoint("imaps")])
     assert len(looks(made)) == 2
     assert scan.learnt.signs == {"silence": 1}
@@ -225,8 +235,8 @@ async def test_a_stop_is_no_sign(autojump_clock: object) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(scan.run, [endpoint("imaps")])
         await trio.sleep(300)  # two looks, and the pause between them
-        assert scan.learnt.signs == {"silence": 1}
+        assert scan.learnt.signs == {"silence": 2}
         assert scan.engines[0].waits().later_look == 1
         scan.engines[0].stop()
     assert len(scan.over) == 1
-    assert scan.learnt.signs == {"silence": 1}
+    assert scan.learnt.signs == {"silence": 2}
