@@ -15,14 +15,15 @@ from typing import Any
 import orjson
 
 from scanner.chain import Unseen
-from scanner.config import Config
+from scanner.config import Config, shown_shard
 from scanner.domains import Domains
 from scanner.endpoint_result import recorded_result
 from scanner.output import Packing, packing_of, part_path
 from scanner.record import SCHEMA, Record
 from targets.archive import ArchiveError, Unpacker, whole_bytes
 from targets.seen import KeySet
-from targets.target import Endpoint, MailDomain, Rejection
+from targets.shares import WHOLE, Share
+from targets.target import Endpoint, MailDomain, Origin, Rejection, endpoint_named
 
 BLOCK_BYTES = 1_048_576
 _KINDS = {Packing.GZIP: "gzip", Packing.ZSTD: "zstd"}
@@ -46,10 +47,14 @@ class Part:
 
 
 class Recorded:
-    """What is recorded. `joined` gets the results of endpoints that a mail domain may ask for."""
+    """What is recorded. `joined` gets the results of endpoints that a mail domain may ask for.
 
-    def __init__(self, joined: Domains) -> None:
+    `share`: what of the input the run has; what a domain has elsewhere, it does not wait for.
+    """
+
+    def __init__(self, joined: Domains, share: Share = WHOLE) -> None:
         self.joined = joined
+        self._share = share
         self.certificates_seen = Unseen()
         self.first: Record = {}  # the record of the start
         self.endpoints = self.domains = self.rejected = self.certificates = 0
@@ -98,8 +103,7 @@ class Recorded:
         self.domains += 1
         self.joined.announce()
         self._keys.add(b"domain " + record["id"].encode())
-        hosts = [*record["mx"], *(each for targets in (record["srv"] or {}).values() for each in targets or ())]
-        if record["status"] != "error" and all(None not in host["statuses"] for host in hosts):
+        if record["status"] != "error" and not any(map(self._share.has_address, unknown_addresses(record))):
             self._keys.add(b"whole " + record["id"].encode())
 
     def has_endpoint(self, endpoint: Endpoint) -> bool:
@@ -119,6 +123,15 @@ class Recorded:
         origin = rejection.origin
         key = _add_once_more(self._repeated, origin.line, origin.input, rejection.reason, rejection.address)
         return key in self._keys
+
+
+def unknown_addresses(domain: Record) -> Iterator[str]:
+    """The addresses of the endpoints that a domain's record does not know the status of."""
+    hosts = [*domain["mx"], *(each for targets in (domain["srv"] or {}).values() for each in targets or ())]
+    for host in hosts:
+        for endpoint, status in zip(host["endpoints"], host["statuses"], strict=True):
+            if status is None:
+                yield endpoint_named(endpoint, Origin(domain["input"])).address
 
 
 def _add_once_more(keys: KeySet, line: int | None, text: str, reason: str, address: str | None) -> bytes:
@@ -153,7 +166,8 @@ def read_certificates(path: str, recorded: Recorded) -> list[Part]:
 def differences(first: Record, config: Config) -> list[str]:
     """What was set otherwise when the run began, each by its name."""
     then: dict[str, Any] = {**first["settings"], "hello_name": first["hello_name"], "shard": first["shard"]}
-    now = orjson.loads(orjson.dumps({**config.settings(), "hello_name": config.hello_name, "shard": None}))
+    outside = {"hello_name": config.hello_name, "shard": shown_shard(config.shard)}
+    now = orjson.loads(orjson.dumps({**config.settings(), **outside}))
     then["seed"], now["seed"] = first["seed"], first["seed"] if config.seed is None else config.seed
     names = [name for name in {**then, **now} if name not in MAY_DIFFER and then.get(name) != now.get(name)]
     return [f"{name} was {_shown(then.get(name))} and is {_shown(now.get(name))}" for name in names]

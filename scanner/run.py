@@ -26,7 +26,7 @@ from OpenSSL import SSL
 from scanner import __version__
 from scanner.chain import chain_of
 from scanner.conclusion import Conclusion
-from scanner.config import Config, shown_path
+from scanner.config import Config, shown_path, shown_shard
 from scanner.connection import Connection, dial, source_addresses
 from scanner.descriptors import fit_to_descriptors
 from scanner.domain_desk import DomainDesk
@@ -58,6 +58,7 @@ from targets.target import Endpoint, MailDomain, Rejection
 
 LAST_WORDS_S = 1  # how long the output may take after a second signal
 SEED_BITS = 32  # enough orders, and few enough digits to be typed again
+SEED_OF_SHARDS = 0  # they have to take the same addresses of a network that is too wide to walk through
 # New objects between two searches for cycles: a scan leaves none, and with Python's own 700 they take 4 to 8 % of it,
 # with 10,000 still 2 %.
 GARBAGE_THRESHOLD = 50_000
@@ -78,24 +79,25 @@ class Run:
     ) -> None:
         """An output may be a descriptor. `certificates`: a file for them; `recorded`: what both hold already."""
         self._is_resumed = recorded is not None
-        self._recorded = recorded or Recorded(Domains(are_expected=config.rules.names_are_domains))
+        self._recorded = recorded or Recorded(Domains(are_expected=config.rules.names_are_domains), config.share)
         self._left_out = Counter[str]()
         self._resolver = Resolver(config.resolvers, trust_ad=config.trust_ad, limits=config.dns_limits)
         self.config = replace(config, limits=fit_to_descriptors(config.limits, self._resolver.descriptors))
         self.summary = Summary()
         self._seed = self._seed_of(config)
         self._exclusions = Exclusions(config.allow, config.block)
-        expander = Expander(
+        self._expander = Expander(
             self._exclusions,
             Seen(),
             self._resolver,
             with_policies=config.with_policies,
             seed=self._seed,
             ipv6_most=config.rules.ipv6_most,
+            share=config.share,
         )
         self._source = Source(
             config.services,
-            expander,
+            self._expander,
             targets=config.targets,
             inputs=config.inputs,
             rules=config.rules,
@@ -246,10 +248,12 @@ class Run:
         return True
 
     def _seed_of(self, config: Config) -> int:
-        """What was asked for, or that of the earlier parts of the run, or one of chance."""
+        """What was asked for, or that of the earlier parts of the run, or one of chance; not for each shard its own."""
         if config.seed is not None:
             return config.seed
-        return int(self._recorded.first["seed"]) if self._is_resumed else secrets.randbits(SEED_BITS)
+        if self._is_resumed:
+            return int(self._recorded.first["seed"])
+        return secrets.randbits(SEED_BITS) if config.shard is None else SEED_OF_SHARDS
 
     def _estimate(self) -> int | None:
         """How many endpoints there will be in this part of the run."""
@@ -313,7 +317,7 @@ class Run:
             "source_addresses": source_addresses(),
             "hello_name": self.config.hello_name,
             "seed": self._seed,
-            "shard": None,
+            "shard": shown_shard(self.config.shard),
             **({"recorded": self._recorded.counts} if self._is_resumed else {}),
         }
 
@@ -327,6 +331,7 @@ class Run:
                 "blank": lines.blank,
                 "expanded": lines.expanded,
                 "rejected": lines.rejected,
+                **({"other_shards": lines.elsewhere} if self.config.shard else {}),
             },
             "rejected": dict(self.summary.rejected),
             "endpoints": {
@@ -334,6 +339,7 @@ class Run:
                 "recorded": tally.over,
                 "unfinished": tally.unfinished,
                 "left_out": self._left_out["endpoints"],
+                **({"other_shards": self._expander.elsewhere} if self.config.shard else {}),
                 "status": dict(self.summary.statuses),
             },
             "domains": {

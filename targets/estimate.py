@@ -15,15 +15,17 @@ from pathlib import Path
 from targets.archive import is_packed
 from targets.exclude import Exclusions, Ranges
 from targets.lines import STDIN
-from targets.network import Span, size
+from targets.network import Span
 from targets.parse import Named, Parser
 from targets.place import MIN_V6_PREFIX
 from targets.reader import Reader
 from targets.rules import Rules
 from targets.services import Service
+from targets.shares import WHOLE, Share
 from targets.target import FormatError, Host, MailDomain, Network
 
 MAX_BYTES = 1024 * 1024
+MOST_DEALT = 100_000  # networks that are dealt into shares: a tenth of a second
 
 
 def estimate(
@@ -32,16 +34,17 @@ def estimate(
     targets: Sequence[str],
     inputs: Sequence[str],
     rules: Rules | None = None,
+    share: Share = WHOLE,
 ) -> int | None:
-    """The number of endpoints, each counted once, or None if it is not to be had cheaply."""
+    """The number of endpoints of a share, each counted once, or None if it is not to be had cheaply."""
     try:
         if not _is_small(inputs):
             return None
         contents = [Path(path).read_bytes() for path in inputs]
         if any(map(is_packed, contents)):
             return None
-        tally = _Tally(exclusions)
-        return tally.count if all(map(tally.note, _named(services, targets, contents, rules))) else None
+        tally = _Tally(exclusions, share)
+        return tally.count() if all(map(tally.note, _named(services, targets, contents, rules))) else None
     except (OSError, FormatError):
         return None  # reading it will say why
 
@@ -66,8 +69,9 @@ def _named(
 class _Tally:
     """Endpoints by name, and spans of addresses for each family, service and port."""
 
-    def __init__(self, exclusions: Exclusions) -> None:
+    def __init__(self, exclusions: Exclusions, share: Share) -> None:
         self._exclusions = exclusions
+        self._share = share
         self._named: set[tuple[str, str, int, str]] = set()
         self._spans: defaultdict[tuple[int, str, int], list[Span]] = defaultdict(list)
 
@@ -77,7 +81,8 @@ class _Tally:
             case Host(address=None) | MailDomain():
                 return False
             case Host(address=IPv4Address() | IPv6Address() as address):
-                if not self._exclusions.is_blocked(address.version, int(address)):
+                is_blocked = self._exclusions.is_blocked(address.version, int(address))
+                if not is_blocked and self._share.has_address(str(address)):
                     for service, port in named.services:
                         self._named.add((named.name, str(address), port, service.name))
             case Network(network=network) if network.version == 6 and network.prefixlen < MIN_V6_PREFIX:
@@ -88,11 +93,13 @@ class _Tally:
                     self._spans[network.version, service.name, port].append(span)
         return True
 
-    @property
-    def count(self) -> int:
-        """How many endpoints were noted, each once."""
-        spans = sum(self._allowed(version, Ranges(each)) for (version, *_), each in self._spans.items())
-        return len(self._named) + spans
+    def count(self) -> int | None:
+        """How many endpoints were noted, each once; None where that takes long."""
+        spans = [(version, self._allowed(version, Ranges(each))) for (version, *_), each in self._spans.items()]
+        networks = 0 if self._share.is_whole else sum(self._share.networks(version, each) for version, each in spans)
+        if networks > MOST_DEALT:
+            return None
+        return len(self._named) + sum(self._share.size(version, each) for version, each in spans)
 
-    def _allowed(self, version: int, ranges: Ranges) -> int:
-        return sum(size(self._exclusions.allowed_within(version, first, last)) for first, last in ranges)
+    def _allowed(self, version: int, ranges: Ranges) -> list[Span]:
+        return [span for ends in ranges for span in self._exclusions.allowed_within(version, *ends)]

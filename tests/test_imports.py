@@ -22,7 +22,7 @@ class Room:
 # In the order in which data flows: a room imports what stands above it, and from itself without a circle.
 ROOMS = (
     Room(("targets", "targets.services", "targets.target", "targets.answer", "targets.rules", "targets.shown"), PURE),
-    Room(("targets.permutation", "targets.network", "targets.prefixes"), PURE),
+    Room(("targets.permutation", "targets.network", "targets.prefixes", "targets.shares"), PURE),
     Room(("targets.hostname", "targets.place", "targets.selection", "targets.row", "targets.parse"), PURE),
     Room(("targets.columns", "targets.objects", "targets.lists", "targets.masscan", "targets.nmap"), PURE),
     Room(("targets.format", "targets.splitter", "targets.reader"), PURE),
@@ -52,6 +52,7 @@ ROOMS = (
     Room(("scanner.mail_policy.conformance",), PURE),
     Room(("scanner.result_table", "scanner.endpoint_result", "scanner.domains"), PURE),
     Room(("scanner.domain_status", "scanner.domain_record", "scanner.domain_findings"), PURE),
+    Room(("scanner.recorded_domain",), PURE),
     Room(("scanner.record", "scanner.summary"), PURE),
     Room(("scanner.log", "scanner.connection", "scanner.descriptors", "scanner.engine", "scanner.trust_store"), IO),
     Room(("scanner.output", "scanner.sink"), IO),
