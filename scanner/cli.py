@@ -10,7 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 from scanner import __version__
 
 # In the order of `--help`; each is a module of scanner/commands/.
-COMMANDS = ("scan", "services", "findings", "schema")
+COMMANDS = ("scan", "merge", "services", "findings", "schema")
 
 
 class _Loaded(UserDict[str, Any]):

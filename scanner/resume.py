@@ -147,7 +147,7 @@ def read_back(path: str, recorded: Recorded) -> list[Part]:
 
     Only the last file that has anything may be torn.
     """
-    parts = _parts(path)
+    parts = parts_of(path)
     for part in parts:
         _take_all(part, recorded)
     return parts if recorded.first else []
@@ -157,7 +157,7 @@ def read_certificates(path: str, recorded: Recorded) -> list[Part]:
     """The same for a file of certificates."""
     if not os.path.exists(path):
         raise ResumeError(f"{path}: the certificates of the earlier part of the run are gone")
-    parts = _parts(path)
+    parts = parts_of(path)
     for part in parts:
         _take_all(part, recorded)
     return parts
@@ -177,7 +177,8 @@ def _shown(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def _parts(path: str) -> list[Part]:
+def parts_of(path: str) -> list[Part]:
+    """The files of an output, in their order; none where there is no file. Raises ResumeError."""
     parts = [_part(each) for each in _row(path)]
     written = [part for part in parts if part.whole_bytes or part.torn_bytes]
     if torn := next((part for part in written[:-1] if part.torn_bytes), None):
@@ -245,8 +246,8 @@ def _blocks(path: str, size: int) -> Iterator[bytes]:
             yield block
 
 
-def _lines(part: Part) -> Iterator[bytes]:
-    """The whole lines of a file, unpacked."""
+def lines_of(part: Part) -> Iterator[bytes]:
+    """The whole lines of a file, unpacked. Raises ResumeError, ArchiveError and OSError."""
     blocks: Iterable[bytes] = _blocks(part.path, part.whole_bytes)
     if packing_of(part.path):
         unpacker = Unpacker()
@@ -262,7 +263,7 @@ def _lines(part: Part) -> Iterator[bytes]:
 def _take_all(part: Part, recorded: Recorded) -> None:
     number = 0
     try:
-        for line in _lines(part):
+        for line in lines_of(part):
             number += 1
             record = orjson.loads(line)
             _check_run(record, part.path, recorded)

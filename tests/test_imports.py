@@ -59,7 +59,9 @@ ROOMS = (
     Room(("scanner.mail_policy.https", "scanner.mail_policy.fetch"), IO),
     Room(("scanner.config",), PURE),  # its timeouts are the connection's
     Room(("scanner.progress", "scanner.domain_desk"), IO),
-    Room(("scanner.resume", "scanner.output_files"), IO),
+    Room(("scanner.resume", "scanner.output_files", "scanner.new_file"), IO),
+    Room(("scanner.shards",), PURE),
+    Room(("scanner.shard_files", "scanner.merge"), IO),
     Room(("scanner.run",), IO),
     Room(("scanner.refusal", "scanner.checks", "scanner.start"), IO),
     Room(("scanner.options.*",), PURE),
