@@ -25,8 +25,8 @@ from scanner.new_file import NewFile, NewFileError
 from scanner.output import part_path
 from scanner.record import SCHEMA, Record, Recorder
 from scanner.recorded_domain import recorded_domain
-from scanner.shard_files import Named, Row, knows_all, read_record, read_shard, rows_of
-from scanner.shards import MergeError, Shard, check_together, doubts, joined_end, joined_start
+from scanner.shard_files import Named, Row, begun_shard, knows_all, read_record, read_shard, rows_of
+from scanner.shards import MergeError, Shard, check_together, check_whole, doubts, joined_end, joined_start
 from targets.seen import KeySet
 
 _ENDPOINT = b'{"type":"endpoint"'
@@ -49,13 +49,15 @@ def merge(job: Merge) -> Record:
     rows = rows_of(job.inputs)
     _check_outputs(job, rows)
     of_certificates = [row for row in rows if _has_certificates(row, are_wanted=job.certificates is not None)]
-    named = Named()
-    read = [(read_shard(row, named), row) for row in rows if row not in of_certificates]
-    if not read:
+    if not (outputs := [row for row in rows if row not in of_certificates]):
         raise MergeError("nothing to join: name the outputs of all shards")
-    read.sort(key=lambda each: each[0].share.index)
-    shards = [shard for shard, _ in read]
+    read = sorted(((begun_shard(row), row) for row in outputs), key=lambda each: each[0].share.index)
+    shards, named = [shard for shard, _ in read], Named()
     check_together(shards, incomplete=job.incomplete)
+    for shard, row in read:
+        read_shard(shard, row, named)
+    if not job.incomplete:
+        check_whole(shards)
     _check_certificates(job, shards, of_certificates)
     for doubt in doubts(shards):
         log.warning(doubt)

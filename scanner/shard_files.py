@@ -115,20 +115,27 @@ def knows_all(domain: Record) -> bool:
     return next(unknown_addresses(domain), None) is None
 
 
-def read_shard(row: Row, named: Named) -> Shard:
-    """Read an output to its end. Raises MergeError for what is none, or has what it should not."""
-    reading = None
+def begun_shard(row: Row) -> Shard:
+    """The shard of an output, by its first record. Raises MergeError."""
+    first = row.first()
+    if not first:
+        raise MergeError(f"{row.path}: it has no whole line")
+    try:
+        return shard_of(row.path, first)
+    except _NO_RECORD as error:
+        raise _no_record(f"{row.path}:1") from error
+
+
+def read_shard(shard: Shard, row: Row, named: Named) -> None:
+    """Read an output to its end. Raises MergeError for what is no record, or does not belong there."""
+    reading = _Reading(shard, named)
     for line, where in row.lines():
         record = read_record(line, where)
         try:
-            reading = reading or _Reading(shard_of(row.path, record), named)
             reading.take(record, where)
         except _NO_RECORD as error:
             raise _no_record(where) from error
-    if reading is None:
-        raise MergeError(f"{row.path}: it has no whole line")
-    reading.shard.torn_bytes = row.torn_bytes
-    return reading.shard
+    shard.torn_bytes = row.torn_bytes
 
 
 class _Reading:

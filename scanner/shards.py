@@ -72,16 +72,16 @@ def shard_of(path: str, first: Record) -> Shard:
 
 
 def check_together(shards: Sequence[Shard], *, incomplete: bool) -> None:
-    """Are these all shards of one scan, each once and to its end? Raises MergeError.
+    """Are these the shards of one scan, each once, by their first records? Raises MergeError.
 
-    `incomplete`: some may be missing, and some may have been stopped.
+    `incomplete`: some may be missing.
     """
     _check_each_once(shards)
     for shard in shards[1:]:
         if found := list(_differences(shards[0], shard)):
             raise MergeError(f"{shard.path} cannot be joined with {shards[0].path}: {'; '.join(found)}")
-    if not incomplete:
-        _check_all_there(shards)
+    if (missing := missing_shards(shards)) and not incomplete:
+        raise MergeError(f"no output is of shard {', '.join(missing)}; --incomplete joins what there is")
 
 
 def _check_each_once(shards: Sequence[Shard]) -> None:
@@ -122,9 +122,8 @@ def _shown(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def _check_all_there(shards: Sequence[Shard]) -> None:
-    if missing := missing_shards(shards):
-        raise MergeError(f"no output is of shard {', '.join(missing)}; --incomplete joins what there is")
+def check_whole(shards: Sequence[Shard]) -> None:
+    """Did each come to its end, and had all the same input? Raises MergeError."""
     for shard in shards:
         if shard.torn_bytes:
             raise MergeError(
