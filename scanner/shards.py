@@ -19,7 +19,13 @@ from targets.shares import Share
 _PATHS = frozenset({"inputs", "exclude", "trust"})  # of which the directories may be others on other machines
 _HEAD = frozenset({"type", "schema", "run_id", "event", "time"})
 # Where all were killed.
-_NOBODY_TOLD: Record = {"connections": 0, "dns": dict.fromkeys(("queries", "tcp", "silences", "set_aside"), 0)}
+_NOBODY_TOLD: Record = {
+    "connections": 0,
+    "answered": 0,
+    "errors": {},
+    "hello_name_resolves": None,
+    "dns": dict.fromkeys(("queries", "tcp", "silences", "set_aside"), 0),
+}
 _OUR_OWN = MAY_DIFFER | {"certificates"}
 
 
@@ -158,7 +164,7 @@ def doubts(shards: Sequence[Shard]) -> Iterator[str]:
             yield f"{shard.path} is not complete"
         if shard.torn_bytes:
             yield f"{shard.path}: {shard.torn_bytes:,} bytes at its end are torn off, and left out"
-    lines = _lines(shards)
+    lines = _counted(shards)
     counted = sum(count for what, count in lines.items() if what != "read")
     if all(shard.is_complete for shard in shards) and not missing_shards(shards) and counted != lines["read"]:
         yield f"of {lines['read']:,} lines the shards count {counted:,}: the DNS did not tell all of them the same"
@@ -236,7 +242,17 @@ def joined_end(shards: Sequence[Shard], start: Record, domains: Mapping[str, int
 
 
 def _lines(shards: Sequence[Shard]) -> dict[str, int]:
-    """Each was read in every shard, and counts in one."""
+    """Each was read in every shard, and counts in one.
+
+    Those of shards that are not there are left over; what two count, told otherwise by the DNS, is counted once.
+    """
+    told = _counted(shards)
+    left = told["read"] - sum(count for what, count in told.items() if what != "read")
+    told["expanded"] += min(0, left)
+    return {**told, "other_shards": left} if left > 0 else told
+
+
+def _counted(shards: Sequence[Shard]) -> dict[str, int]:
     told = [shard.ends[-1]["lines"] for shard in shards if shard.ends]
     return {
         "read": max((each["read"] for each in told), default=0),

@@ -46,6 +46,13 @@ class Row:
             self._ends.append(end + last - first + 1)
             self._shifts.append(shift)
 
+    def spans(self) -> Iterator[Span]:
+        """Those that it has, in order."""
+        begin = 0
+        for end, shift in zip(self._ends, self._shifts, strict=True):
+            yield self._first + begin + shift, self._first + end - 1 + shift
+            begin = end
+
     def addresses(self, key: bytes) -> Iterator[int]:
         """Every address once, in the order that the key decides."""
         if not self._ends:

@@ -4,7 +4,7 @@ An endpoint falls to a share by the network of its address, so that the limits o
 domain by its name; a line that names no address by its text. Nothing else decides: neither the order nor the machine.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from targets.network import Row, Span, address_text, size
@@ -53,9 +53,13 @@ class Share:
                     row = Row()
         yield row
 
-    def size(self, version: int, spans: Sequence[Span]) -> int:
+    def size(self, version: int, spans: Iterable[Span]) -> int:
         """How many addresses of these spans fall to it."""
         return size(spans) if self.is_whole else sum(len(row) for row in self.rows(version, spans) if row is not None)
+
+    def spans(self, version: int, spans: Iterable[Span]) -> Iterable[Span]:
+        """What of these spans falls to it, in order."""
+        return spans if self.is_whole else (span for row in self.rows(version, spans) if row for span in row.spans())
 
     def networks(self, version: int, spans: Iterable[Span]) -> int:
         """How many networks these spans touch."""

@@ -58,6 +58,9 @@ def end(index: int, **more: Any) -> Record:
         "endpoints": {"taken": 4, "recorded": 4, "unfinished": 0, "left_out": 0, "other_shards": 6, "status": {}},
         "domains": {"recorded": 1, "unfinished": 0, "left_out": 0, "status": {}},
         "connections": 10 * index,
+        "answered": 8 * index,
+        "errors": {"connect": {"refused": index}, "tls": {"reset": index}},
+        "hello_name_resolves": True if index < 3 else None,
         "dns": {"queries": 5, "tcp": 1, "silences": 0, "set_aside": 0},
         "certificates": None,
         "duration_s": 60.0,
@@ -194,6 +197,8 @@ def test_the_whole(tmp_path: Path, name: str) -> None:
     assert last["endpoints"] == {"taken": 12, "recorded": 12, "unfinished": 0, "left_out": 0, "status": {"tls": 12}}
     assert last["domains"] == {"recorded": 6, "unfinished": 0, "left_out": 0, "status": {"all_tls": 6}}
     assert (last["rejected"], last["connections"], last["dns"]["queries"]) == ({"invalid": 3}, 60, 15)
+    assert (last["answered"], last["errors"]) == (48, {"connect": {"refused": 6}, "tls": {"reset": 6}})
+    assert last["hello_name_resolves"]
     assert (last["complete"], last["duration_s"], last["certificates"]) == (True, 62.0, None)
 
 
@@ -378,6 +383,7 @@ def test_what_is_doubtful_is_told(tmp_path: Path) -> None:
         merge(Merge(tuple(written(tmp_path, every)), str(tmp_path / "all")))
     told = [each["event"] for each in logs]
     assert [each.partition(" ")[0] for each in told[:2]] == ["tlsweep", "trust_store"]
+    validate(records_of_row(tmp_path / "all")[-1])
     assert told[2] == "of 13 lines the shards count 14: the DNS did not tell all of them the same"
 
 
@@ -400,6 +406,7 @@ def test_what_is_incomplete(tmp_path: Path) -> None:
         ("1/3", False, True),
         ("2/3", False, False),
     ]
+    assert told["lines"] == {"read": 13, "blank": 2, "expanded": 3, "rejected": 0, "other_shards": 8}
     found = {each["domain"]: each["mx"][0]["statuses"] for each in of_type(records, "domain")}
     assert found[names(1)[1]] == ["tls", "tls"]
     assert found[names(2)[1]] == ["tls", None]

@@ -200,6 +200,9 @@ def test_a_row_has_every_address_once(steps: list[tuple[int, int]]) -> None:
     for span in spans:
         row.add(*span)
     assert len(row) == size(spans)
+    assert [value for first, last in row.spans() for value in range(first, last + 1)] == [
+        value for first, last in spans for value in range(first, last + 1)
+    ]
     assert sorted(row.addresses(b"key")) == [value for first, last in spans for value in range(first, last + 1)]
 
 
