@@ -121,6 +121,7 @@ class Run:
             config.wanted,
             self.config.limits,
             retries=config.retries,
+            prefixes=config.prefixes,
         )
         self._started = wall_clock()
         self._trust = trust
@@ -336,6 +337,7 @@ class Run:
             slots=self.config.limits.connections,
             answered=self._traffic.answered,
             errors={stage: dict(kinds) for stage, kinds in self._traffic.errors.items()},
+            waits=asdict(self._engine.waits()),
             times=self._traffic.times(),
             lines={"blank": lines.blank, "expanded": lines.expanded, "rejected": lines.rejected},
             rejected=dict(self.summary.rejected),

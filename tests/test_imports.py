@@ -37,6 +37,7 @@ ROOMS = (
     Room(("targets.mail_domain", "targets.domain_expand"), IO),
     Room(("targets.estimate", "targets.expand", "targets.source"), IO),
     Room(("scanner", "scanner.cache", "scanner.wire_text", "scanner.hint", "scanner.outcome", "scanner.limits"), PURE),
+    Room(("scanner.pace", "scanner.schedule", "scanner.spread"), PURE),
     Room(("scanner.exit_code", "scanner.stopwatch"), PURE),
     Room(("scanner.histogram", "scanner.rates", "scanner.standing"), PURE),
     Room(("scanner.dialogue",), PURE),
