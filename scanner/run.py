@@ -36,6 +36,7 @@ from scanner.domains import Domains
 from scanner.endpoint_result import dane_part
 from scanner.engine import GRACE_S, Engine, wall_clock
 from scanner.exit_code import ExitCode
+from scanner.hello_name import NameCheck, check_name
 from scanner.interview import Interview
 from scanner.log import print_errors
 from scanner.mail_policy.fetch import PolicyFetcher, PolicyHost
@@ -63,6 +64,7 @@ from targets.source import Source
 from targets.target import Endpoint, MailDomain, Rejection
 
 LAST_WORDS_S = 1  # how long the output may take after a second signal
+LOOK_UP_S = 15  # how long our name in EHLO may take to be looked up
 SEED_BITS = 32  # enough orders, and few enough digits to be typed again
 # New objects between two searches for cycles: a scan leaves none, and with Python's own 700 they take 4 to 8 % of it,
 # with 10,000 still 2 %.
@@ -134,6 +136,7 @@ class Run:
         self._desk = DomainDesk(
             self._recorded.joined, fetch, self._domain_over, self._sink.room, only_whole=config.resume
         )
+        self._name_check: NameCheck | None = None  # of our name in EHLO
         self._unusable = False
         self._ended = False
         self._is_asked = self._is_telling = False  # by a signal, how it stands
@@ -187,6 +190,8 @@ class Run:
                 nursery.start_soon(show_progress, self.standing, self._estimate())
             if self._watch:
                 nursery.start_soon(self._watch, self.standing)
+            if self.config.hello_name:
+                nursery.start_soon(self._look_up, self.config.hello_name)
             async with trio.open_nursery() as desk:
                 await desk.start(self._desk.run)
                 await self._engine.run(self._take_in)
@@ -196,6 +201,18 @@ class Run:
                 if self._engine.stopped:
                     self._desk.stop(0)
             nursery.cancel_scope.cancel()
+
+    async def _look_up(self, hello_name: str) -> None:
+        """Is our name in EHLO as it should be? Nobody waits for it, and nothing depends on it."""
+        try:
+            with trio.move_on_after(LOOK_UP_S):
+                self._name_check = await check_name(hello_name, source_addresses(), self._resolver)
+        except NoNameServersError:
+            return  # where a name of the input needs one, that is said
+        except Exception as error:  # a bug of ours
+            log.error("internal error", hello_name=hello_name, exc_info=error)
+        if self._name_check and self._name_check.complaint:
+            log.warning("our name in EHLO may be mistrusted", why=self._name_check.complaint)
 
     async def _take_in(self, engine: Engine) -> None:
         """Every target into the engine, every rejection into the output, as fast as both take them."""
@@ -434,6 +451,7 @@ class Run:
             "connections": tally.connections,
             "answered": self._traffic.answered,
             "errors": self._traffic.errors,
+            "hello_name_resolves": self._name_check.resolves if self._name_check else None,
             "dns": asdict(self._resolver.tally),
             "certificates": self._certificates.records if self._certificates else None,
             "duration_s": round(wall_clock() - self._started, 3),

@@ -5,6 +5,7 @@ import typer
 from scanner.checks import check_inputs, check_outputs, read_block_list
 from scanner.config import STDOUT, Config
 from scanner.connection import Timeouts
+from scanner.dry_run import show_plan
 from scanner.limits import Limits
 from scanner.log import LogFormat, configure_log
 from scanner.looks import RETRIES
@@ -34,6 +35,7 @@ def scan(
     output: streams.OutputFile = STDOUT,
     resume: streams.Resume = False,
     rotate: streams.Rotate = None,
+    dry_run: streams.DryRun = False,
     services: what.Services = "mail",
     mx: what.Mx = False,
     srv: what.Srv = False,
@@ -131,5 +133,7 @@ def scan(
         metrics=parse_listener(metrics) if metrics is not None else None,
     )
     check_inputs(config)
+    if dry_run:
+        raise typer.Exit(show_plan(config))
     check_outputs(config)
     raise typer.Exit(start(config))

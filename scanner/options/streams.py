@@ -53,6 +53,15 @@ Resume = Annotated[
         " Begin with it, too: a stopped run then leaves unfinished mail domains to the next.",
     ),
 ]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Send nothing, not even to the DNS, and write no output: read all inputs, and tell how many endpoints and"
+        " connections there would be, how long these limits take, and what is left out. For people on a terminal;"
+        " elsewhere as one JSON object of type plan.",
+    ),
+]
 Rotate = Annotated[
     str | None,
     typer.Option(

@@ -124,7 +124,8 @@ async def test_a_file_name_that_is_no_text(tmp_path: Path) -> None:
 async def test_the_first_record_says_what_was_asked() -> None:
     """Settings, versions and our own name stand in the first record."""
     done = await scan(
-        "--input", "-", "--hello-name", "scan.example.test", "--versions", "1.2,1.3", "--connections", "9"
+        *("--input", "-", "--hello-name", "scan.example.test", "--resolver", "127.53.0.9"),
+        *("--versions", "1.2,1.3", "--connections", "9"),
     )
     start = done.records[0]
     assert (start["event"], start["hello_name"]) == ("start", "scan.example.test")

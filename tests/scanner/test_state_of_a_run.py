@@ -34,6 +34,7 @@ async def test_what_is_told() -> None:
                 running.process.send_signal(signal.SIGUSR1)
                 told.append(await running.read_errors_until(f"smtp://{place}\n".encode()))
             running.process.send_signal(signal.SIGINT)
+            await running.read_errors_until(b"stopping")
             running.process.send_signal(signal.SIGINT)
             done = await running.done()
     assert done.code == 3
