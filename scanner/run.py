@@ -394,8 +394,8 @@ class Run:
             open=len(self._traffic),
             slots=self.config.limits.connections,
             answered=self._traffic.answered,
-            errors={stage: dict(kinds) for stage, kinds in self._traffic.errors.items()},
             waits=asdict(self._engine.waits()),
+            errors={stage: dict(kinds) for stage, kinds in self._traffic.errors.items()},
             times=self._traffic.times(),
             lines={
                 "blank": lines.blank,
@@ -465,6 +465,7 @@ class Run:
             "hello_name_resolves": self._name_check.resolves if self._name_check else None,
             "dns": asdict(self._resolver.tally),
             "certificates": self._certificates.records if self._certificates else None,
+            "learnt": self._engine.learnt().facts(),
             "duration_s": round(wall_clock() - self._started, 3),
         }
 

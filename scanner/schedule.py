@@ -132,7 +132,7 @@ class Schedule(Generic[Job]):
         lane = self._lanes.get(address) or self._open(address)
         lane.interval_s = max(lane.interval_s, interval_s)
         lane.not_before = max(lane.not_before, until)
-        lane.ease_at = max(now, until) + EASE_S
+        lane.ease_at = max(now, lane.not_before) + EASE_S
 
     def hold(self, address: str, until: float) -> None:
         """Begin nothing in the network of an address until then."""

@@ -66,7 +66,7 @@ def scan_of(world: Fleet) -> Survey:
     options = (
         *("--mx", "--srv", "--resolver", UNBOUND, "--allow", "127.0.0.0/8", "--trust", world.certificates.root),
         *("--rate", "0", "--per-address", "0", "--per-address-rate", "0", "--per-network-rate", "0"),
-        *("--retries", "0", "--no-progress"),
+        *("--network-prefixes", "32,128", "--retries", "0", "--no-progress"),
         *("--versions", "TLSv1.2,TLSv1.3"),
     )
     done = subprocess.run(
