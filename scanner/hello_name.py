@@ -22,7 +22,7 @@ _DENIED = {Reason.NXDOMAIN, Reason.NODATA}
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class NameCheck:
     """How the name stands. `resolves`: to one of our addresses and back; None where nobody could tell.
 
     `complaint` is a sentence to act on, where there is something to be done.
@@ -32,22 +32,22 @@ class Standing:
     complaint: str | None = None
 
 
-async def standing_of(name: str, ours: Sequence[str], resolver: Resolver) -> Standing:
+async def check_name(name: str, ours: Sequence[str], resolver: Resolver) -> NameCheck:
     """Look the name up, and the way back. `ours`: the addresses that connections come from, as far as we know.
 
     Raises NoNameServersError.
     """
     own = tuple(map(ip_address, ours))
     if literal := _LITERAL.fullmatch(name):
-        return _standing_of_literal(literal[1], own)
+        return _check_literal(literal[1], own)
     found = await resolver.resolve(name)
     if not found.addresses:
         if found.failures[0].reason not in _DENIED:
-            return Standing(None, f"{name} could not be looked up: {found.failures[0].detail}")
-        return Standing(False, f"{name} does not resolve: {found.failures[0].detail}")
+            return NameCheck(None, f"{name} could not be looked up: {found.failures[0].detail}")
+        return NameCheck(False, f"{name} does not resolve: {found.failures[0].detail}")
     matching = [each for each in found.addresses if each in own]
     if not matching:
-        return Standing(
+        return NameCheck(
             False,
             f"{name} resolves to {_listed(found.addresses)}, and connections come from {_listed(own) or 'nowhere'};"
             " behind a NAT that may be as it should be",
@@ -55,19 +55,19 @@ async def standing_of(name: str, ours: Sequence[str], resolver: Resolver) -> Sta
     return await _way_back(name, matching[:MOST_ASKED], resolver)
 
 
-def _standing_of_literal(text: str, own: Sequence[Address]) -> Standing:
+def _check_literal(text: str, own: Sequence[Address]) -> NameCheck:
     try:
         is_ours = ip_address(text) in own
     except ValueError:
-        return Standing(False, f"{text} is no address")
+        return NameCheck(False, f"{text} is no address")
     if is_ours:
-        return Standing(True)
-    return Standing(
+        return NameCheck(True)
+    return NameCheck(
         False, f"{text} is not where connections come from ({_listed(own)}); behind a NAT that may be as it should be"
     )
 
 
-async def _way_back(name: str, addresses: Sequence[Address], resolver: Resolver) -> Standing:
+async def _way_back(name: str, addresses: Sequence[Address], resolver: Resolver) -> NameCheck:
     """What the addresses resolve to: each of them has to lead to the name, among others or alone."""
     wanted = name.lower().removesuffix(".")
     for address in addresses:
@@ -76,10 +76,10 @@ async def _way_back(name: str, addresses: Sequence[Address], resolver: Resolver)
         if wanted in names:
             continue
         if not answer.status.is_final:
-            return Standing(None, f"the name of {address} could not be looked up: {answer.detail or answer.status}")
+            return NameCheck(None, f"the name of {address} could not be looked up: {answer.detail or answer.status}")
         leads = f"leads to {_listed(names)}, and not back" if answer.status is DnsStatus.OK else "has no name"
-        return Standing(False, f"{name} resolves to {address}, which {leads} (PTR)")
-    return Standing(True)
+        return NameCheck(False, f"{name} resolves to {address}, which {leads} (PTR)")
+    return NameCheck(True)
 
 
 def _listed(what: Sequence[object]) -> str:

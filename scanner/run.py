@@ -13,6 +13,7 @@ import gc
 import secrets
 import signal
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, replace
 from functools import cached_property
 from math import inf
@@ -35,7 +36,7 @@ from scanner.domains import Domains
 from scanner.endpoint_result import dane_part
 from scanner.engine import GRACE_S, Engine, wall_clock
 from scanner.exit_code import ExitCode
-from scanner.hello_name import Standing, standing_of
+from scanner.hello_name import NameCheck, check_name
 from scanner.interview import Interview
 from scanner.mail_policy.fetch import PolicyFetcher, PolicyHost
 from scanner.mail_policy.https import Fetched
@@ -45,7 +46,9 @@ from scanner.question import Answer
 from scanner.record import Recorder, new_run_id
 from scanner.resume import Recorded
 from scanner.sink import Sink
+from scanner.standing import Standing
 from scanner.summary import Summary
+from scanner.traffic import CUT_OFF, INTERNAL_ERROR, Traffic
 from scanner.trust import TrustStore
 from targets.domain_targets import DomainTargets
 from targets.exclude import Exclusions
@@ -64,6 +67,8 @@ SEED_BITS = 32  # enough orders, and few enough digits to be typed again
 # with 10,000 still 2 %.
 GARBAGE_THRESHOLD = 50_000
 
+Watch = Callable[[Callable[[], Standing]], Awaitable[None]]
+
 log = structlog.get_logger()
 
 
@@ -77,14 +82,20 @@ class Run:
         trust: TrustStore | None = None,
         certificates: Output | int | None = None,
         recorded: Recorded | None = None,
+        watch: Watch | None = None,
     ) -> None:
-        """An output may be a descriptor. `certificates`: a file for them; `recorded`: what both hold already."""
+        """An output may be a descriptor. `certificates`: a file for them; `recorded`: what both hold already.
+
+        `watch` may look all the while at how it stands.
+        """
+        self._watch = watch
         self._is_resumed = recorded is not None
         self._recorded = recorded or Recorded(Domains(are_expected=config.rules.names_are_domains))
         self._left_out = Counter[str]()
         self._resolver = Resolver(config.resolvers, trust_ad=config.trust_ad, limits=config.dns_limits)
         self.config = replace(config, limits=fit_to_descriptors(config.limits, self._resolver.descriptors))
         self.summary = Summary()
+        self._traffic = Traffic()
         self._seed = self._seed_of(config)
         self._exclusions = Exclusions(config.allow, config.block)
         expander = Expander(
@@ -112,6 +123,7 @@ class Run:
             config.wanted,
             self.config.limits,
             retries=config.retries,
+            prefixes=config.prefixes,
         )
         self._started = wall_clock()
         self._trust = trust
@@ -121,7 +133,7 @@ class Run:
         self._desk = DomainDesk(
             self._recorded.joined, fetch, self._domain_over, self._sink.room, only_whole=config.resume
         )
-        self._standing: Standing | None = None  # of our name in EHLO
+        self._name_check: NameCheck | None = None  # of our name in EHLO
         self._unusable = False
         self._ended = False
         self._last_words: trio.CancelScope | None = None  # the whole run, behind a second signal
@@ -171,7 +183,9 @@ class Run:
     async def _run_engine(self) -> None:
         async with trio.open_nursery() as nursery:
             if self.config.progress:
-                nursery.start_soon(show_progress, self._engine.tally, self.summary, self._estimate())
+                nursery.start_soon(show_progress, self.standing, self._estimate())
+            if self._watch:
+                nursery.start_soon(self._watch, self.standing)
             if self.config.hello_name:
                 nursery.start_soon(self._look_up, self.config.hello_name)
             async with trio.open_nursery() as desk:
@@ -188,13 +202,13 @@ class Run:
         """Is our name in EHLO as it should be? Nobody waits for it, and nothing depends on it."""
         try:
             with trio.move_on_after(LOOK_UP_S):
-                self._standing = await standing_of(hello_name, source_addresses(), self._resolver)
+                self._name_check = await check_name(hello_name, source_addresses(), self._resolver)
         except NoNameServersError:
             return  # where a name of the input needs one, that is said
         except Exception as error:  # a bug of ours
             log.error("internal error", hello_name=hello_name, exc_info=error)
-        if self._standing and self._standing.complaint:
-            log.warning("our name in EHLO may be mistrusted", why=self._standing.complaint)
+        if self._name_check and self._name_check.complaint:
+            log.warning("our name in EHLO may be mistrusted", why=self._name_check.complaint)
 
     async def _take_in(self, engine: Engine) -> None:
         """Every target into the engine, every rejection into the output, as fast as both take them."""
@@ -288,7 +302,16 @@ class Run:
             self._last_words.deadline = max(self._last_words.deadline, trio.current_time() + LAST_WORDS_S)
 
     async def _ask(self, endpoint: Endpoint, answer: Answer) -> None:
-        await Connection(endpoint, answer, self.config.timeouts, self.config.hello_name).ask(dial)
+        failed: str | None = CUT_OFF
+        self._traffic.begin(endpoint, answer)
+        try:
+            await Connection(endpoint, answer, self.config.timeouts, self.config.hello_name).ask(dial)
+            failed = None
+        except Exception:
+            failed = INTERNAL_ERROR
+            raise
+        finally:
+            self._traffic.end(endpoint, answer, failed)
 
     def _over(self, interview: Interview, conclusion: Conclusion, ended: float) -> None:
         record = self.recorder.endpoint(interview, conclusion, ended)
@@ -314,6 +337,34 @@ class Run:
                     self._last_words, patience = whole_run, LAST_WORDS_S
                 whole_run.deadline = min(whole_run.deadline, trio.current_time() + patience)
                 self._storing.deadline = min(self._storing.deadline, trio.current_time() + patience / 2)
+
+    def standing(self) -> Standing:
+        """How it stands just now."""
+        tally, lines = self._engine.tally, self._source.counts
+        return Standing(
+            taken=tally.taken,
+            recorded=tally.over,
+            unfinished=tally.unfinished,
+            in_flight=tally.in_flight,
+            waiting=tally.waiting,
+            left_out=self._left_out["endpoints"],
+            statuses=dict(self.summary.statuses),
+            connections=tally.connections,
+            open=len(self._traffic),
+            slots=self.config.limits.connections,
+            answered=self._traffic.answered,
+            errors={stage: dict(kinds) for stage, kinds in self._traffic.errors.items()},
+            times=self._traffic.times(),
+            lines={"blank": lines.blank, "expanded": lines.expanded, "rejected": lines.rejected},
+            rejected=dict(self.summary.rejected),
+            domains=dict(self.summary.domains),
+            domains_waiting=self._desk.unfinished,
+            dns={**asdict(self._resolver.tally), "in_flight": self._resolver.asking},
+            records=self._sink.records,
+            output_bytes=self._sink.bytes_written,
+            output_waiting_bytes=self._sink.bytes_waiting,
+            next_look_s=max(0.0, tally.wakes_at - trio.current_time()) if tally.wakes_at < inf else None,
+        )
 
     def _facts(self) -> dict[str, Any]:
         """The facts of the first record."""
@@ -360,7 +411,9 @@ class Run:
                 "status": dict(self.summary.domains),
             },
             "connections": tally.connections,
-            "hello_name_resolves": self._standing.resolves if self._standing else None,
+            "answered": self._traffic.answered,
+            "errors": self._traffic.errors,
+            "hello_name_resolves": self._name_check.resolves if self._name_check else None,
             "dns": asdict(self._resolver.tally),
             "certificates": self._certificates.records if self._certificates else None,
             "duration_s": round(wall_clock() - self._started, 3),

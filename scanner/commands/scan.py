@@ -11,6 +11,7 @@ from scanner.log import LogFormat, configure_log
 from scanner.looks import RETRIES
 from scanner.options import conduct, further, pace, patience, streams, what
 from scanner.options.values import (
+    parse_listener,
     parse_network,
     parse_prefixes,
     parse_resolver,
@@ -77,6 +78,7 @@ def scan(
     timeout_tls: patience.TimeoutTls = _TIMEOUTS.tls_s,
     deadline: patience.Deadline = _TIMEOUTS.deadline_s,
     progress: streams.Progress = True,
+    metrics: streams.Metrics = None,
     log_format: streams.LogLook = LogFormat.CONSOLE,
 ) -> None:
     """Scan TARGETs, and those of --input, and write one JSON line for each endpoint.
@@ -128,6 +130,7 @@ def scan(
         der=der,
         with_policies=not no_policy,
         progress=progress,
+        metrics=parse_listener(metrics) if metrics is not None else None,
     )
     check_inputs(config)
     if dry_run:

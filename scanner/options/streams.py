@@ -72,4 +72,13 @@ Rotate = Annotated[
     ),
 ]
 Progress = Annotated[bool, typer.Option(help="Show progress on standard error.")]
+Metrics = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS:PORT",
+        help="Serve how the scan stands to Prometheus, at http://ADDRESS:PORT/metrics, until it is over. IPv6 in"
+        " brackets; port 0 for any that is free.",
+        show_default=False,
+    ),
+]
 LogLook = Annotated[LogFormat, typer.Option(help="How the log on standard error looks.")]

@@ -9,7 +9,7 @@ import trio
 from scanner import run
 from scanner.config import Config
 from scanner.exit_code import ExitCode
-from scanner.hello_name import Standing, standing_of
+from scanner.hello_name import NameCheck, check_name
 from targets.resolver import NoNameServersError, Resolver
 from tests.peers.command import scan
 from tests.peers.nameserver import NOBODY, Records, Trouble, Zone, name_server
@@ -20,10 +20,10 @@ DELEGATED = "1.0-63.2.0.192.in-addr.arpa"
 WHOLE: dict[str, Records] = {NAME: {"A": ["192.0.2.1"]}, BACK: {"PTR": [f"{NAME}."]}}
 
 
-async def standing(zone: Zone, name: str = NAME, ours: tuple[str, ...] = OURS) -> Standing:
+async def standing(zone: Zone, name: str = NAME, ours: tuple[str, ...] = OURS) -> NameCheck:
     """How a name stands with what this zone says."""
     async with name_server(zone) as server:
-        return await standing_of(name, ours, Resolver(server.servers, lifetime_s=0.5, attempt_s=0.2))
+        return await check_name(name, ours, Resolver(server.servers, lifetime_s=0.5, attempt_s=0.2))
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ async def standing(zone: Zone, name: str = NAME, ours: tuple[str, ...] = OURS) -
 )
 async def test_as_it_should_be(zone: Zone, name: str) -> None:
     """The name leads to an address of ours, and each such address back to the name, by aliases too (RFC 2317)."""
-    assert await standing(zone, name) == Standing(True)
+    assert await standing(zone, name) == NameCheck(True)
 
 
 @pytest.mark.parametrize(
@@ -78,13 +78,13 @@ async def test_what_is_wrong(zone: Zone, resolves: bool | None, why: str) -> Non
 )
 async def test_address_literals(name: str, resolves: bool) -> None:
     """They are held against our addresses, and nobody is asked."""
-    assert (await standing_of(name, OURS, Resolver(resolv_conf="/nonexistent"))).resolves is resolves
+    assert (await check_name(name, OURS, Resolver(resolv_conf="/nonexistent"))).resolves is resolves
 
 
 async def test_nobody_to_ask() -> None:
     """Whoever asks hears of it."""
     with pytest.raises(NoNameServersError):
-        await standing_of(NAME, OURS, Resolver(resolv_conf="/nonexistent"))
+        await check_name(NAME, OURS, Resolver(resolv_conf="/nonexistent"))
 
 
 async def test_by_the_command() -> None:
@@ -114,12 +114,12 @@ async def test_a_silent_name_server_holds_nobody_up() -> None:
 async def test_a_bug_costs_no_scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever becomes of the look-up, the scan goes on."""
 
-    async def fail(*_: object) -> Standing:
+    async def fail(*_: object) -> NameCheck:
         failed.append(True)
         raise ZeroDivisionError
 
     failed: list[bool] = []
-    monkeypatch.setattr(run, "standing_of", fail)
+    monkeypatch.setattr(run, "check_name", fail)
     config = Config(("10.0.0.1",), hello_name=NAME, resolvers=(NOBODY,), progress=False)
     output = os.open(tmp_path / "out.jsonl", os.O_CREAT | os.O_WRONLY)
     assert await run.Run(config, output).scan() is ExitCode.COMPLETE

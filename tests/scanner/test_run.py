@@ -455,7 +455,7 @@ async def rude(talk: Talk) -> None:
 
 
 async def test_progress_on_a_terminal(tmp_path: Path) -> None:
-    """On a terminal there is a live line, and a table at the end; nothing from the wire gets there raw."""
+    """On a terminal there are live lines, and a table at the end; nothing from the wire gets there raw."""
     terminal, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 200, 0, 0))
     path = tmp_path / "out.jsonl"
@@ -477,7 +477,8 @@ async def test_progress_on_a_terminal(tmp_path: Path) -> None:
         os.close(terminal)
     assert code == 0
     assert b"1 in flight" in shown
-    assert b"1 done" in shown
+    assert b"1 of 2 done" in shown
+    assert b"connect refused 1" in shown
     assert b"unreachable 1" in shown
     assert b"Endpoints" in shown
     for line in (b"\x1b[2J", b"owned", b"\x07"):
