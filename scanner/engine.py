@@ -13,6 +13,7 @@ no place among those in flight either. A bug in one task becomes a record with `
 
 import heapq
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from math import inf
@@ -28,7 +29,7 @@ from scanner.looks import Look, Pause, pause_after
 from scanner.outcome import Flag, Verdict
 from scanner.pace import Learnt, Pace
 from scanner.question import Answer, Question, Wanted
-from scanner.schedule import Schedule, Waits
+from scanner.schedule import Queue, Schedule, Waits
 from scanner.spread import Spread
 from scanner.wire_text import printable
 from targets.prefixes import Prefixes
@@ -130,6 +131,14 @@ class Engine:
         """How many wait for what, just now. Takes some milliseconds."""
         permits = self._schedule.waits(trio.current_time())
         return replace(permits, later_look=len(self._waiting), window=self._spread.held)
+
+    def queues(self) -> list[Queue]:
+        """What waits for each address, just now. Takes some milliseconds."""
+        return self._schedule.queues(trio.current_time())
+
+    def held(self) -> Counter[str]:
+        """How many endpoints are not begun, by network."""
+        return self._spread.held_by_network()
 
     def learnt(self) -> Learnt:
         """What was learnt of strain."""

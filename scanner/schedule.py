@@ -83,6 +83,18 @@ class Waits:
     window: int = 0  # for their turn to be begun
 
 
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """What waits for one address; seconds from now on, at the pace of this moment and with nobody else before it."""
+
+    address: str
+    network: str
+    waiting: int  # connections
+    next_s: float  # until the next of them may be opened
+    last_s: float  # until the last may be
+    network_interval_s: float  # between two connections to its network
+
+
 class Schedule(Generic[Job]):
     """The queue of all jobs, and the permits."""
 
@@ -211,6 +223,17 @@ class Schedule(Generic[Job]):
                 total += len(lane.waiting)
             back_off += len(lane.waiting) * is_slow
         return Waits(total, network, address, back_off)
+
+    def queues(self, now: float) -> list[Queue]:
+        """Of every address for which something waits. Takes as long as `waits`."""
+        return [self._queue(lane, now) for lane in self._lanes.values() if lane.waiting]
+
+    def _queue(self, lane: _Lane[Job], now: float) -> Queue:
+        network, waiting = lane.network, len(lane.waiting)
+        next_s = max(0.0, lane.not_before - now, network.next_start - BURST_S - now)
+        network_interval_s = self._pace.interval_s(network.name, now)
+        last_s = next_s + (waiting - 1) * max(lane.interval_s, network_interval_s)
+        return Queue(lane.address, network.name, waiting, next_s, last_s, network_interval_s)
 
     def _open(self, address: str) -> _Lane[Job]:
         """A lane for an address that has none."""

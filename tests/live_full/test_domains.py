@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 
 from tests.live.scan import TLSWEEP
 from tests.live.servers import Fleet, NotStartedError
@@ -150,4 +150,4 @@ def test_records_keep_to_the_schema(survey: Survey) -> None:
     printed = subprocess.run([TLSWEEP, "schema"], capture_output=True, text=True, check=True, timeout=30).stdout
     validator = Draft202012Validator(json.loads(printed))
     for record in survey.records:
-        assert not [f"{error.json_path}: {error.message}" for error in validator.iter_errors(record)], record
+        assert not [f"{error.instance_path}: {error.message}" for error in validator.iter_errors(record)], record
