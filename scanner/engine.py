@@ -92,7 +92,7 @@ class Engine:
         self._interviews: set[Interview] = set()
         self._aside: set[Interview] = set()  # those of them that wait for an address that was slowed down
         self._spread = Spread(limits, self._pace)
-        self._back_off = BackOff(self._schedule, self._pace, retries=retries)
+        self._back_off = BackOff(self._schedule, self._pace, trio.current_time, retries=retries)
         self._waiting: list[_Waiting] = []  # a heap
         self._changed = trio.lowlevel.ParkingLot()  # of those who wait for an end
         self._alarm = trio.CancelScope()
@@ -231,7 +231,7 @@ class Engine:
             self.tally.connections += 1
             try:
                 await self._ask(interview.endpoint, answer)
-                if self._back_off.hear_answer(interview, answer, trio.current_time()):
+                if self._back_off.hear_answer(interview, answer):
                     self._slowed(interview.endpoint.address)
                 if questions := interview.take(answer):
                     self._queue(interview, questions, trio.current_time())
@@ -286,7 +286,7 @@ class Engine:
 
     def _hear_look(self, interview: Interview, look: Look | None) -> None:
         """Unless a stop has ended it."""
-        if look and not self.stopped and self._back_off.hear_look(interview, look, trio.current_time()):
+        if look and not self.stopped and self._back_off.hear_look(interview, look):
             self._slowed(interview.endpoint.address)
 
     def _leave(self, interview: Interview) -> None:
