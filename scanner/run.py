@@ -24,7 +24,6 @@ import trio
 from OpenSSL import SSL
 
 from scanner import __version__
-from scanner.chain import chain_of
 from scanner.conclusion import Conclusion
 from scanner.config import Config, shown_path
 from scanner.connection import Connection, dial, source_addresses
@@ -32,7 +31,6 @@ from scanner.descriptors import fit_to_descriptors
 from scanner.domain_desk import DomainDesk
 from scanner.domain_status import Known
 from scanner.domains import Domains
-from scanner.endpoint_result import dane_part
 from scanner.engine import GRACE_S, Engine, wall_clock
 from scanner.exit_code import ExitCode
 from scanner.interview import Interview
@@ -43,6 +41,7 @@ from scanner.progress import show_progress
 from scanner.question import Answer
 from scanner.record import Recorder, new_run_id
 from scanner.resume import Recorded
+from scanner.scribe import Scribe
 from scanner.sink import Sink
 from scanner.summary import Summary
 from scanner.trust import TrustStore
@@ -119,6 +118,8 @@ class Run:
         self._desk = DomainDesk(
             self._recorded.joined, fetch, self._domain_over, self._sink.room, only_whole=config.resume
         )
+        unseen = self._recorded.certificates_seen if self._certificates else None
+        self._scribe = Scribe(self.recorder, self._desk.tlsa_of, unseen)
         self._unusable = False
         self._ended = False
         self._last_words: trio.CancelScope | None = None  # the whole run, behind a second signal
@@ -274,14 +275,13 @@ class Run:
         await Connection(endpoint, answer, self.config.timeouts, self.config.hello_name).ask(dial)
 
     def _over(self, interview: Interview, conclusion: Conclusion, ended: float) -> None:
-        record = self.recorder.endpoint(interview, conclusion, ended)
+        account = self._scribe.over(interview, conclusion, ended)
         if self._certificates:
-            for der in self._recorded.certificates_seen.new_ones(chain_of(interview).certificates):
-                self._certificates.put(self.recorder.certificate(der, interview.endpoint))
-        if dane := dane_part(self._desk.over(interview, record, ended)):
-            record["dane"] = dane
-        self._sink.put(record)
-        self.summary.note_endpoint(record)
+            for certificate in account.certificates:
+                self._certificates.put(certificate)
+        self._desk.over(interview.endpoint, account.result)
+        self._sink.put(account.record)
+        self.summary.note_endpoint(account.record)
 
     async def _hear_signals(self, whole_run: trio.CancelScope) -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:

@@ -52,7 +52,7 @@ ROOMS = (
     Room(("scanner.mail_policy.conformance",), PURE),
     Room(("scanner.result_table", "scanner.endpoint_result", "scanner.domains"), PURE),
     Room(("scanner.domain_status", "scanner.domain_record", "scanner.domain_findings"), PURE),
-    Room(("scanner.record", "scanner.summary"), PURE),
+    Room(("scanner.record", "scanner.scribe", "scanner.summary"), PURE),
     Room(("scanner.log", "scanner.connection", "scanner.descriptors", "scanner.engine", "scanner.trust_store"), IO),
     Room(("scanner.output", "scanner.sink"), IO),
     Room(("scanner.mail_policy.https", "scanner.mail_policy.fetch"), IO),
