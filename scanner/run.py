@@ -1,15 +1,18 @@
 """One run from its first record to its last: wires source, engine and sink, and hears signals.
 
-    source ──▶ engine ──▶ recorder ──▶ sink, and one for certificates where they are wanted
-       │         ▲ stop      ▲          ▲ room
-       │      signals        │        intake
-       └──▶ domain desk ─────┘
+    source ──▶ engine ──▶ scribe ──▶ sink, and one for certificates where they are wanted
+       │         ▲ stop     ▲         ▲ room
+       │      signals       │       intake
+       └──▶ domain desk ────┘
+
+In place of the engine there may be workers, which have one each, and a scribe.
 
 A first SIGINT or SIGTERM takes no more targets and gives what is in flight ten seconds; a second ends at once, and
 gives the output one second to take what is known.
 """
 
 import gc
+import os
 import secrets
 import signal
 from collections import Counter
@@ -24,27 +27,31 @@ import trio
 from OpenSSL import SSL
 
 from scanner import __version__
-from scanner.conclusion import Conclusion
+from scanner.conclusion import Conclusion, Status
 from scanner.config import Config, shown_path
-from scanner.connection import Connection, dial, source_addresses
+from scanner.connection import source_addresses
+from scanner.crew import GARBAGE_THRESHOLD, Crew, engine_of
+from scanner.dealing import processes_for, shares_of
 from scanner.descriptors import fit_to_descriptors
 from scanner.domain_desk import DomainDesk
 from scanner.domain_status import Known
 from scanner.domains import Domains
-from scanner.engine import GRACE_S, Engine, wall_clock
+from scanner.endpoint_result import EndpointResult, recorded_result
+from scanner.engine import GRACE_S, wall_clock
+from scanner.errand import Errand
 from scanner.exit_code import ExitCode
 from scanner.interview import Interview
 from scanner.mail_policy.fetch import PolicyFetcher, PolicyHost
 from scanner.mail_policy.https import Fetched
 from scanner.output import Output, OutputClosed
 from scanner.progress import show_progress
-from scanner.question import Answer
-from scanner.record import Recorder, new_run_id
+from scanner.record import Record, Recorder, new_run_id
 from scanner.resume import Recorded
 from scanner.scribe import Scribe
 from scanner.sink import Sink
 from scanner.summary import Summary
 from scanner.trust import TrustStore
+from scanner.workers import Workers
 from targets.domain_targets import DomainTargets
 from targets.exclude import Exclusions
 from targets.expand import Expander, Item
@@ -57,9 +64,6 @@ from targets.target import Endpoint, MailDomain, Rejection
 
 LAST_WORDS_S = 1  # how long the output may take after a second signal
 SEED_BITS = 32  # enough orders, and few enough digits to be typed again
-# New objects between two searches for cycles: a scan leaves none, and with Python's own 700 they take 4 to 8 % of it,
-# with 10,000 still 2 %.
-GARBAGE_THRESHOLD = 50_000
 
 log = structlog.get_logger()
 
@@ -80,7 +84,6 @@ class Run:
         self._recorded = recorded or Recorded(Domains(are_expected=config.rules.names_are_domains))
         self._left_out = Counter[str]()
         self._resolver = Resolver(config.resolvers, trust_ad=config.trust_ad, limits=config.dns_limits)
-        self.config = replace(config, limits=fit_to_descriptors(config.limits, self._resolver.descriptors))
         self.summary = Summary()
         self._seed = self._seed_of(config)
         self._exclusions = Exclusions(config.allow, config.block)
@@ -100,16 +103,10 @@ class Run:
             rules=config.rules,
             is_done=self._is_done,
         )
+        self.config = self._fitted(config)
         self._certificates = None if certificates is None else Sink(certificates, "the file of the certificates")
         self._sink = Sink(output, ahead=self._certificates)
         self._storing = trio.CancelScope()
-        self._engine = Engine(
-            self._ask,
-            self._over,
-            config.wanted,
-            self.config.limits,
-            retries=config.retries,
-        )
         self._started = wall_clock()
         self._trust = trust
         run_id = self._recorded.first["run_id"] if self._is_resumed else new_run_id(self._started)
@@ -120,9 +117,25 @@ class Run:
         )
         unseen = self._recorded.certificates_seen if self._certificates else None
         self._scribe = Scribe(self.recorder, self._desk.tlsa_of, unseen)
+        self._workers = self._workers_of(self.config) if self.config.processes != 1 else None
+        self._engine: Crew = self._workers or engine_of(self.config, self._over)
         self._unusable = False
         self._ended = False
         self._last_words: trio.CancelScope | None = None  # the whole run, behind a second signal
+
+    def _fitted(self, config: Config) -> Config:
+        """The settings, with as many processes and connections as are to be had, and are worth it."""
+        cores = len(os.sched_getaffinity(0))
+        processes = processes_for(config.processes, cores, self._estimate(), config.limits)
+        limits = fit_to_descriptors(config.limits, self._resolver.descriptors, processes)
+        return replace(config, processes=processes, limits=limits)
+
+    def _workers_of(self, config: Config) -> Workers:
+        errands = [
+            Errand(self.recorder.run_id, replace(config, limits=limits), bool(self._certificates), self._trust)
+            for limits in shares_of(config.limits, config.processes or 1)
+        ]
+        return Workers(errands, self._desk.tlsa_of, self._over_elsewhere, self._certificate_elsewhere, self._over)
 
     async def scan(self) -> ExitCode:
         """Everything, from the first record to the last."""
@@ -180,7 +193,7 @@ class Run:
                     self._desk.stop(0)
             nursery.cancel_scope.cancel()
 
-    async def _take_in(self, engine: Engine) -> None:
+    async def _take_in(self, engine: Crew) -> None:
         """Every target into the engine, every rejection into the output, as fast as both take them."""
         try:
             async with self._source.open() as stream:
@@ -214,12 +227,15 @@ class Run:
             case Rejection():
                 self._reject(item)
 
-    async def _take_in_domain(self, engine: Engine, targets: DomainTargets) -> None:
+    async def _take_in_domain(self, engine: Crew, targets: DomainTargets) -> None:
         fresh = tuple(endpoint for endpoint in targets.fresh if not self._has(endpoint))
         if self._is_resumed and self._recorded.has_domain(targets.answer.domain):
             self._left_out["domains"] += 1  # it has its record, and only endpoints of it have none
         else:
             self._desk.take(replace(targets, fresh=fresh))
+            if self._workers:
+                for endpoint in targets.endpoints():
+                    self._workers.learn(endpoint)
         for endpoint in fresh:
             await engine.submit(endpoint)
         await self._desk.room()
@@ -271,9 +287,6 @@ class Run:
         if self._last_words:  # tens of thousands may wait, whose records take seconds: those do not count
             self._last_words.deadline = max(self._last_words.deadline, trio.current_time() + LAST_WORDS_S)
 
-    async def _ask(self, endpoint: Endpoint, answer: Answer) -> None:
-        await Connection(endpoint, answer, self.config.timeouts, self.config.hello_name).ask(dial)
-
     def _over(self, interview: Interview, conclusion: Conclusion, ended: float) -> None:
         account = self._scribe.over(interview, conclusion, ended)
         if self._certificates:
@@ -282,6 +295,22 @@ class Run:
         self._desk.over(interview.endpoint, account.result)
         self._sink.put(account.record)
         self.summary.note_endpoint(account.record)
+
+    def _over_elsewhere(self, endpoint: Endpoint, record: Record, line: bytes) -> None:
+        """The same of an endpoint that a worker has scanned."""
+        try:
+            result = recorded_result(record)
+        except Exception as error:  # a bug of ours
+            log.error("internal error", endpoint=endpoint.id, exc_info=error)
+            result = EndpointResult(Status(record["status"]))
+        self._desk.over(endpoint, result)
+        self._sink.put_line(line)
+        self.summary.note_endpoint(record)
+
+    def _certificate_elsewhere(self, record: Record, line: bytes) -> None:
+        """One that is new to a worker, and may be new to the run."""
+        if self._certificates and self._recorded.certificates_seen.note(record["sha256"]):
+            self._certificates.put_line(line)
 
     async def _hear_signals(self, whole_run: trio.CancelScope) -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:

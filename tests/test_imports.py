@@ -57,8 +57,10 @@ ROOMS = (
     Room(("scanner.output", "scanner.sink"), IO),
     Room(("scanner.mail_policy.https", "scanner.mail_policy.fetch"), IO),
     Room(("scanner.config",), PURE),  # its timeouts are the connection's
+    Room(("scanner.dealing", "scanner.errand"), PURE),
     Room(("scanner.progress", "scanner.domain_desk"), IO),
     Room(("scanner.resume", "scanner.output_files"), IO),
+    Room(("scanner.pipe", "scanner.crew", "scanner.worker", "scanner.workers"), IO),
     Room(("scanner.run",), IO),
     Room(("scanner.refusal", "scanner.checks", "scanner.start"), IO),
     Room(("scanner.options.*",), PURE),
@@ -190,7 +192,7 @@ def test_starttls_and_tls_are_strangers(package: str, other: str) -> None:
     [
         ("socket", {"scanner.connection", "targets.resolving.udp"}),
         ("time", {"scanner.engine"}),
-        ("signal", {"scanner.run"}),
+        ("signal", {"scanner.run", "scanner.worker", "scanner.workers"}),
         ("asyncio", set()),
     ],
 )

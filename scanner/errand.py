@@ -1,0 +1,168 @@
+"""What a worker is told, and what it says: JSON lines, told apart by `type`.
+
+    to a worker:    errand (first, once) ── endpoint ── tlsa ──▶ end | stop | abort
+    from a worker:  endpoint | certificate (records as they are to be written) ── log ── tally ──▶ over (last, once)
+
+Pure. A pipe that ends before `over`, or in the other direction before the worker is over, tells of a death.
+"""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from math import inf
+from typing import Any
+
+import orjson
+from OpenSSL import crypto
+
+from scanner.config import Config
+from scanner.connection import Timeouts
+from scanner.endpoint_result import TlsaToMatch
+from scanner.limits import Limits
+from scanner.mail_policy.dane import Tlsa
+from scanner.question import Wanted
+from scanner.tls.names import Version
+from scanner.trust import TrustStore
+from targets.prefixes import Prefixes
+from targets.services import SERVICES
+from targets.target import Endpoint, Origin
+
+Message = dict[str, Any]
+
+END = b'{"type":"end"}'  # no more endpoints will come: be over when these are
+STOP = b'{"type":"stop"}'  # as `Engine.stop`
+ABORT = b'{"type":"abort"}'  # as `Engine.abort`
+OVER = b'{"type":"over"}'
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """What a worker has to know before the first endpoint. Of the settings, those that an engine and a record need."""
+
+    run_id: str
+    config: Config
+    with_certificates: bool = False
+    trust: TrustStore | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a worker has done so far, by its own count. `wakes_in_s`: when the next of those that wait goes on."""
+
+    begun: int = 0
+    waiting: int = 0
+    connections: int = 0
+    wakes_in_s: float = inf
+
+
+def errand_line(errand: Errand) -> bytes:
+    """Certificates to be trusted go along: a file may change before a worker dies, and another takes its place."""
+    config = errand.config
+    anchors = (
+        [crypto.dump_certificate(crypto.FILETYPE_ASN1, each) for each in errand.trust.anchors] if errand.trust else []
+    )
+    return orjson.dumps(
+        {
+            "type": "errand",
+            "run_id": errand.run_id,
+            "with_certificates": errand.with_certificates,
+            "wanted": asdict(config.wanted),
+            "limits": asdict(config.limits),
+            "prefixes": asdict(config.prefixes),
+            "timeouts": asdict(config.timeouts),
+            "retries": config.retries,
+            "hello_name": config.hello_name,
+            "der": config.der,
+            "trust": [base64.b64encode(each).decode() for each in anchors] if errand.trust else None,
+        }
+    )
+
+
+def read_errand(line: bytes) -> Errand:
+    """The other way round."""
+    said = orjson.loads(line)
+    wanted = said["wanted"]
+    versions, probes = tuple(map(Version, wanted["versions"])), tuple(wanted["probes"])
+    config = Config(
+        wanted=Wanted(**{**wanted, "versions": versions, "probes": probes}),
+        limits=Limits(**said["limits"]),
+        prefixes=Prefixes(**said["prefixes"]),
+        timeouts=Timeouts(**said["timeouts"]),
+        retries=said["retries"],
+        hello_name=said["hello_name"],
+        der=said["der"],
+    )
+    return Errand(said["run_id"], config, said["with_certificates"], _store(said["trust"]))
+
+
+def _store(anchors: list[str] | None) -> TrustStore | None:
+    if anchors is None:
+        return None
+    ders = map(base64.b64decode, anchors)
+    return TrustStore(tuple(crypto.load_certificate(crypto.FILETYPE_ASN1, der) for der in ders), ())
+
+
+def endpoint_line(endpoint: Endpoint, tlsa: TlsaToMatch | None) -> bytes:
+    """An endpoint to scan, and what its chain is to be matched with."""
+    origin = endpoint.origin
+    message = {
+        "type": "endpoint",
+        "input": origin.input,
+        "line": origin.line,
+        "tags": origin.tags or None,
+        "host": endpoint.host,
+        "address": endpoint.address,
+        "port": endpoint.port,
+        "service": endpoint.service.name,
+    }
+    if tlsa:
+        message["tlsa"] = _tlsa_part(tlsa)
+    return orjson.dumps(message)
+
+
+def read_endpoint(message: Message) -> tuple[Endpoint, TlsaToMatch | None]:
+    """The other way round."""
+    tags = message["tags"]
+    origin = Origin(message["input"], message["line"], tags) if tags else Origin(message["input"], message["line"])
+    service = SERVICES[message["service"]]
+    return Endpoint(origin, message["host"], message["address"], message["port"], service), read_tlsa(message)
+
+
+def tlsa_line(endpoint: Endpoint, tlsa: TlsaToMatch) -> bytes:
+    """What the chain of an endpoint that was sent before is to be matched with."""
+    return orjson.dumps({"type": "tlsa", "id": endpoint.id, "tlsa": _tlsa_part(tlsa)})
+
+
+def read_tlsa(message: Message) -> TlsaToMatch | None:
+    """What stands in a message of it."""
+    part = message.get("tlsa")
+    if part is None:
+        return None
+    records = (
+        Tlsa(usage, selector, matching, bytes.fromhex(data)) for usage, selector, matching, data in part["records"]
+    )
+    return TlsaToMatch(part["base"], part["digest"], tuple(records))
+
+
+def _tlsa_part(tlsa: TlsaToMatch) -> Mapping[str, Any]:
+    records = [(each.usage, each.selector, each.matching, each.data.hex()) for each in tlsa.records]
+    return {"base": tlsa.base, "digest": tlsa.digest, "records": records}
+
+
+def tally_line(heard: Heard) -> bytes:
+    """What a worker has done; infinity is null in JSON."""
+    return orjson.dumps({"type": "tally", **asdict(heard)})
+
+
+def log_line(level: str, event: Mapping[str, Any]) -> bytes:
+    """Something for the log; what is no text of its own is shown as it is."""
+    said = {key: str(value).encode(errors="backslashreplace").decode() for key, value in event.items()}
+    return orjson.dumps({"type": "log", "level": level, "said": said})
+
+
+def read_tally(message: Message) -> Heard:
+    """The other way round."""
+    wakes_in_s = message["wakes_in_s"]
+    return Heard(
+        message["begun"], message["waiting"], message["connections"], inf if wakes_in_s is None else wakes_in_s
+    )
