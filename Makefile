@@ -7,6 +7,8 @@ FUZZER := $(VENV)/.fuzzer
 TIME   ?= 300
 
 .DEFAULT_GOAL := help
+# Where it is set, each of the hundreds of commands that tests start would compile all of our modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup demo test fuzz check format live live-full slow bench bench-full bench-compare bench-peers lock clean
 
 help:  ## List the verbs

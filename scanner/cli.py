@@ -1,5 +1,6 @@
 """The `tlsweep` command: which commands there are. The module of one is imported when it is asked for."""
 
+import gc
 from collections import UserDict
 from importlib import import_module
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 from scanner import __version__
 
 # In the order of `--help`; each is a module of scanner/commands/.
-COMMANDS = ("scan", "services", "findings", "schema")
+COMMANDS = ("scan", "services", "findings", "schema", "about")
 
 
 class _Loaded(UserDict[str, Any]):
@@ -30,8 +31,11 @@ class _Commands(TyperGroup):
 
 
 def _load(name: str) -> TyperCommand:
+    gc.disable()  # what is imported stays: to search it for cycles would take a tenth of the time
+    module = import_module(f"scanner.commands.{name}")
+    gc.enable()
     alone = typer.Typer(rich_markup_mode="rich", add_completion=False)
-    alone.command(name)(getattr(import_module(f"scanner.commands.{name}"), name))
+    alone.command(name)(getattr(module, name))
     command = typer.main.get_command(alone)
     assert isinstance(command, TyperCommand)
     return command

@@ -47,6 +47,7 @@ class Config:
     der: bool = False
     with_policies: bool = True  # ask mail domains for what they promise: DANE, MTA-STS, TLS-RPT
     progress: bool = True
+    metrics: tuple[Address, int] | None = None  # where to serve them; None: nowhere
 
     def settings(self) -> dict[str, Any]:
         """What the `run` record says of them."""

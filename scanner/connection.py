@@ -13,6 +13,7 @@ import contextlib
 import errno
 import os
 import socket
+import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import cache
@@ -30,6 +31,7 @@ from scanner.starttls import SPOKEN, InjectionTest
 from scanner.starttls.mssql import Framing
 from scanner.starttls.result import Names, StartTls
 from scanner.starttls.words import busy_verdict
+from scanner.stopwatch import Stopwatch
 from scanner.tls.dialogue import TlsDialogue
 from scanner.tls.exchange import Evidence, HelloAnswer, exchange
 from scanner.tls.first_flight import FirstFlightExchange
@@ -50,6 +52,10 @@ T = TypeVar("T")
 RECEIVE_BYTES = 16_384
 MAX_RECEIVES = 8_192  # on one connection: bytes that come one by one cost 17 µs each in a handshake
 MAX_ENCRYPTED_BYTES = 524_288  # on one connection, after the handshake
+# The clock by which Linux tells when bytes came goes by ticks of so many milliseconds; `tcp_info` of its <linux/tcp.h>:
+# tcpi_last_data_recv, tcpi_rtt, tcpi_total_retrans.
+KERNEL_TICK_MS = 4
+_TCP_INFO = struct.Struct("=52xI12xI28xI")
 REFUSAL_WAIT_S = 2  # for what a server that has asked for a certificate says when it got none
 # What is offered by ALPN in implicit mode: PostgreSQL 17 takes no TLS without its name ("SSL Session Encryption").
 ALPN: dict[services.Protocol, tuple[bytes, ...]] = {
@@ -115,6 +121,7 @@ class Patience:
 
     def __init__(self, deadline: float) -> None:
         self.deadline = deadline  # of the whole connection
+        self.watch = Stopwatch(trio.current_time())
         self._scope = trio.CancelScope()
 
     def __enter__(self) -> "Patience":
@@ -170,6 +177,7 @@ class SocketWire:
     async def send(self, data: bytes, timeout_s: float) -> None:
         """Send all of it; waits only when the peer does not take it."""
         self._heard = False
+        self._patience.watch.asked(trio.current_time())
         while data:
             try:
                 data = data[self._socket.send(data) :]
@@ -187,7 +195,9 @@ class SocketWire:
             except BlockingIOError:
                 continue
             except OSError as error:
+                self._patience.watch.heard(trio.current_time())
                 raise WireEnded(_end_of(error)) from error
+            self._patience.watch.heard(trio.current_time() - (_late_s(self._socket) if data else 0))
             self._heard = True
             self._received += 1
             if self._received > MAX_RECEIVES:
@@ -197,6 +207,7 @@ class SocketWire:
     async def _wait(self, ready: Callable[[socket.socket], Awaitable[None]], timeout_s: float) -> None:
         until = trio.current_time() + timeout_s
         if not await self._patience.wait(ready, self._socket, until):
+            self._patience.watch.heard(trio.current_time())  # for so long it was silent
             tarpit = self._heard and self._patience.deadline < until
             raise WireEnded(End.DEADLINE if tarpit else End.TIMEOUT)
 
@@ -353,17 +364,44 @@ async def dial(address: str, port: int, timeout_s: float, patience: Patience) ->
         opened = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     except OSError as error:
         raise ConnectFailed(outcome_of(error)) from error
+    begun = trio.current_time()
     try:
         code = opened.connect_ex((address, port))
         if code == errno.EINPROGRESS:
-            in_time = await patience.wait(trio.lowlevel.wait_writable, opened, trio.current_time() + timeout_s)
+            in_time = await patience.wait(trio.lowlevel.wait_writable, opened, begun + timeout_s)
             code = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if in_time else errno.ETIMEDOUT
         if code:
             raise ConnectFailed(outcome_of(OSError(code, os.strerror(code))))
     except BaseException:
         opened.close()
         raise
+    patience.watch.heard(begun + _connect_s(opened, trio.current_time() - begun))
     return SocketWire(opened, patience)
+
+
+def _connect_s(connected: socket.socket, most_s: float) -> float:
+    """How long the way to the peer and back took its SYN: the kernel knows, whoever looks after it, and when.
+
+    It takes no such time of a SYN that was sent again; then, since when the connection has been there.
+    """
+    late_ms, rtt_us, sent_again = _tcp_info(connected)
+    if rtt_us and not sent_again:
+        return min(rtt_us / 1_000_000, most_s)
+    return max(0.0, most_s - late_ms / 1000)
+
+
+def _late_s(readable: socket.socket) -> float:
+    """How long its last bytes have been here already, in seconds."""
+    late_ms = _tcp_info(readable)[0]
+    return late_ms / 1000 if late_ms > KERNEL_TICK_MS else 0.0
+
+
+def _tcp_info(connected: socket.socket) -> tuple[int, int, int]:
+    """Milliseconds since something came, microseconds of a round trip, segments sent again; 0 where nobody knows."""
+    try:
+        return _TCP_INFO.unpack(connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size))
+    except (OSError, struct.error):  # reset; or no Linux
+        return 0, 0, 0
 
 
 _NOT_CONNECTED = {
@@ -445,11 +483,12 @@ class Connection:
         self._answer = answer
         self._timeouts = timeouts
         self._hello_name = hello_name
-        self._since = trio.current_time()
+        self._watch = Stopwatch(0)
 
     async def ask(self, dial: Dial) -> None:
         """Open, ask, close; the answer is filled in on the way."""
-        with Patience(self._since + self._timeouts.deadline_s) as patience:
+        with Patience(trio.current_time() + self._timeouts.deadline_s) as patience:
+            self._watch = patience.watch
             try:
                 wire = await dial(self._endpoint.address, self._endpoint.port, self._timeouts.connect_s, patience)
             except ConnectFailed as failed:
@@ -633,9 +672,7 @@ class Connection:
             self._mark("greeting")
 
     def _mark(self, step: str) -> None:
-        now = trio.current_time()
-        self._answer.timings_ms[step] = round((now - self._since) * 1000)
-        self._since = now
+        self._answer.timings_ms[step] = round(self._watch.lap() * 1000)
 
 
 @cache  # versions are few: two bytes

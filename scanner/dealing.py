@@ -69,7 +69,7 @@ class Hand:
     @property
     def outstanding(self) -> int:
         """Endpoints without a record."""
-        return len(self._waiting) + len(self._suspects) + len(self._in_hand)
+        return self.waiting + self.in_hand
 
     @property
     def in_hand(self) -> int:
@@ -77,9 +77,9 @@ class Hand:
         return len(self._in_hand)
 
     @property
-    def has_waiting(self) -> bool:
-        """Is any of them to be sent yet?"""
-        return bool(self._waiting or self._suspects)
+    def waiting(self) -> int:
+        """Those that are to be sent yet."""
+        return len(self._waiting) + len(self._suspects)
 
     @property
     def has_room(self) -> bool:
@@ -138,15 +138,27 @@ class Hand:
                 again.append(endpoint)
         self._suspects.extendleft(reversed(suspects))
         self._waiting.extendleft(reversed(again))
-        self._in_hand.clear()
-        self._suspected.clear()
         self._most_suspected = max(FEW, crowd // 4)
-        self._sent = self._begun = 0
+        self._clear()
         return condemned
+
+    def take_back(self) -> None:
+        """The worker was none: it never came to begin anything. All is dealt again, and nothing is suspected of it."""
+        suspects = [endpoint for name, endpoint in self._in_hand.items() if name in self._suspected]
+        others = [endpoint for name, endpoint in self._in_hand.items() if name not in self._suspected]
+        self._suspects.extendleft(reversed(suspects))
+        self._waiting.extendleft(reversed(others))
+        self._clear()
 
     def drop_waiting(self) -> int:
         """Send none of those that wait; how many."""
-        dropped = len(self._waiting) + len(self._suspects)
+        dropped = self.waiting
         self._waiting.clear()
         self._suspects.clear()
         return dropped
+
+    def _clear(self) -> None:
+        """Nothing is in hand."""
+        self._in_hand.clear()
+        self._suspected.clear()
+        self._sent = self._begun = 0

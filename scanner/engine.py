@@ -1,10 +1,10 @@
 """The engine alone knows time and number: one nursery, the permits, the clock, cancellation, and the last net.
 
-    intake ──▶ Interview.begin ──▶ Schedule ──(permit)──▶ a task of the nursery: one question, one connection
-                                     ▲  ▲                      │
-                     (pause) ──▶ look│  └── more questions ◀── Interview.take(answer)
-                        ▲      again                           │ over
-                        └──────────── worth another look? ◀────┘ ──▶ record
+    intake ──▶ Spread ──(turn)──▶ Interview.begin ──▶ Schedule ──(permit)──▶ a task: one question, one connection
+                                                       ▲  ▲                      │
+                                       (pause) ──▶ look│  └── more questions ◀── Interview.take(answer)
+                                          ▲      again                           │ over
+                                          └──────────── worth another look? ◀────┘ ──▶ record
 
 An endpoint in flight is an interview and its questions in the schedule, not a task: what waits for a permit costs some
 hundred bytes, and no file descriptor. What waits for a later look, or for an address whose server spoke of load, takes
@@ -14,7 +14,7 @@ no place among those in flight either. A bug in one task becomes a record with `
 import heapq
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 
 import structlog
@@ -22,11 +22,15 @@ import trio
 
 from scanner.conclusion import Conclusion, conclude, seconds_asked, speaks_of_load
 from scanner.interview import Interview
-from scanner.limits import Limits, Schedule
+from scanner.limits import Limits
 from scanner.looks import Look, Patience, Pause, pause_after, pause_at_once
 from scanner.outcome import Flag, Verdict
+from scanner.pace import Learnt, Pace
 from scanner.question import Answer, Question, Wanted
+from scanner.schedule import Schedule, Waits
+from scanner.spread import Spread
 from scanner.wire_text import printable
+from targets.prefixes import Prefixes
 from targets.target import Endpoint
 
 GRACE_S = 10  # how long connections in flight may go on after a stop
@@ -43,7 +47,7 @@ class Tally:
 
     taken: int = 0  # endpoints
     over: int = 0
-    waiting: int = 0  # for a later look, or for an address that was slowed down
+    waiting: int = 0  # for their turn, for a later look, or for an address that was slowed down
     unfinished: int = 0  # they have no record: stopped before their first answer, or lost to a bug
     connections: int = 0
     wakes_at: float = inf  # when the next of those that wait goes on, by trio's clock
@@ -71,17 +75,21 @@ class Engine:
         clock: Callable[[], float] = wall_clock,
         *,
         retries: int = 0,
+        prefixes: Prefixes | None = None,
     ) -> None:
+        """`prefixes`: what is one network."""
         self._ask = ask
         self._on_over = on_over
         self._wanted = wanted
         self._retries = retries
         self._most = limits.endpoints or inf
         self._most_waiting = limits.deferred or inf
-        self._schedule: Schedule[tuple[Interview, Question]] = Schedule(limits)
+        self._pace = Pace(limits, prefixes)
+        self._schedule: Schedule[tuple[Interview, Question]] = Schedule(limits, self._pace)
         self._clock = clock
         self._interviews: set[Interview] = set()
         self._aside: set[Interview] = set()  # those of them that wait for an address that was slowed down
+        self._spread = Spread(limits, self._pace)
         self._patience = Patience()
         self._waiting: list[_Waiting] = []  # a heap
         self._changed = trio.lowlevel.ParkingLot()  # of those who wait for an end
@@ -98,22 +106,33 @@ class Engine:
             nursery.start_soon(self._wake)
             with self._intake:
                 await intake(self)
-            while self._interviews or self._waiting:
+            while self._interviews or self._waiting or self._spread.held:
                 await self._changed.park()
             nursery.cancel_scope.cancel()
         self._nursery = None  # a signal may come later still
         self._give_up()
 
     async def submit(self, endpoint: Endpoint) -> None:
-        """Take an endpoint; waits while as many as may be are in flight."""
-        while len(self._interviews) - len(self._aside) >= self._most:
+        """Take an endpoint; waits while no more than those that were taken is of any use."""
+        while not self._spread.has_room(places=(places := self._has_places())):
             await self._changed.park()
-        interview = Interview(endpoint, self._wanted)
-        self._interviews.add(interview)
-        self.tally.taken += 1
         now = trio.current_time()
-        self._queue(interview, interview.begin(), now)
+        self.tally.taken += 1
+        if places and self._spread.admit(endpoint, now):
+            self._begin(endpoint, now)
+        else:
+            self._spread.add(endpoint)
+            self.tally.waiting += 1
         self._start_due(now)
+
+    def waits(self) -> Waits:
+        """How many wait for what, just now. Takes some milliseconds."""
+        permits = self._schedule.waits(trio.current_time())
+        return replace(permits, later_look=len(self._waiting), window=self._spread.held)
+
+    def learnt(self) -> Learnt:
+        """What was learnt of strain."""
+        return self._pace.learnt()
 
     def stop(self) -> None:
         """Begin nothing new: endpoints without a connection are dropped, the others have `GRACE_S` to end.
@@ -126,6 +145,7 @@ class Engine:
             self._nursery.start_soon(self._finish_all, [waiting.interview for waiting in self._wake_up(inf)])
         for interview in [each for each in self._interviews if not each.connections]:
             self._drop(interview)
+        self._drop_held()
         self._schedule.keep(lambda job: job[0] in self._interviews)
         if self._nursery is not None:
             self._nursery.cancel_scope.deadline = trio.current_time() + GRACE_S
@@ -137,6 +157,21 @@ class Engine:
         if self._nursery is not None:
             self._nursery.cancel_scope.cancel()
 
+    def _has_places(self) -> bool:
+        """May another endpoint be in flight?"""
+        return len(self._interviews) - len(self._aside) < self._most
+
+    def _begin_due(self, now: float) -> None:
+        """Begin the endpoints whose turn it is, while there are places."""
+        while self._has_places() and (endpoint := self._spread.next(now)):
+            self.tally.waiting -= 1
+            self._begin(endpoint, now)
+
+    def _begin(self, endpoint: Endpoint, now: float) -> None:
+        interview = Interview(endpoint, self._wanted)
+        self._interviews.add(interview)
+        self._queue(interview, interview.begin(), now)
+
     def _queue(self, interview: Interview, questions: list[Question], now: float) -> None:
         address = interview.endpoint.address
         for question in questions:
@@ -146,8 +181,10 @@ class Engine:
             self._set_aside([interview])
 
     def _start_due(self, now: float) -> None:
-        """Start every question that has its permits, and set the alarm for the next."""
+        """Begin every endpoint that has its place, start every question that has its permits, and set the alarm."""
         assert self._nursery is not None
+        if self._spread.held:
+            self._begin_due(now)
         while job := self._schedule.pop(now):
             if self._aside:
                 self._bring_back(job[0])
@@ -203,7 +240,7 @@ class Engine:
         if self._retries:
             now, pause = trio.current_time(), pause_at_once(seconds_asked(answer))
             granted = self._patience.grant(address, now, pause.seconds)
-            self._schedule.slow_down(address, pause.interval_s, now + pause.seconds if granted else now)
+            self._schedule.slow_down(address, pause.interval_s, now, now + pause.seconds if granted else now)
             self._set_aside(job[0] for job in self._schedule.waiting(address))
 
     def _set_aside(self, interviews: Iterable[Interview]) -> None:
@@ -239,9 +276,14 @@ class Engine:
             interview.answers.clear()
             interview.asides.clear()
             return False
+        self._leave(interview)
+        return True
+
+    def _leave(self, interview: Interview) -> None:
+        """It is in flight no more."""
         self._interviews.discard(interview)
         self._bring_back(interview)
-        return True
+        self._spread.over(interview.endpoint)
 
     def _defer(self, interview: Interview, conclusion: Conclusion) -> bool:
         """Let it wait for a later look, where that is worth it and there is room."""
@@ -266,13 +308,14 @@ class Engine:
         while self._waiting and self._waiting[0].until <= now:
             woken.append(heapq.heappop(self._waiting))
             self._interviews.add(woken[-1].interview)
+            self._spread.again(woken[-1].interview.endpoint)
             self.tally.waiting -= 1
         return woken
 
     def _look_again(self, waiting: "_Waiting", now: float) -> None:
         interview = waiting.interview
         if waiting.pause.interval_s:
-            self._schedule.slow_down(interview.endpoint.address, waiting.pause.interval_s)
+            self._schedule.slow_down(interview.endpoint.address, waiting.pause.interval_s, now)
         try:
             self._queue(interview, interview.look_again(waiting.look), now)
         except Exception as error:  # a bug of ours
@@ -280,12 +323,18 @@ class Engine:
             self._finish(interview)
 
     def _drop(self, interview: Interview) -> None:
-        self._interviews.discard(interview)
-        self._bring_back(interview)
+        self._leave(interview)
         self.tally.unfinished += 1
+
+    def _drop_held(self) -> None:
+        """What was not begun is left to a later run."""
+        held = self._spread.clear()
+        self.tally.waiting -= held
+        self.tally.unfinished += held
 
     def _give_up(self) -> None:
         """The time of a stop is over: what is known of an endpoint is written, where anything is."""
+        self._drop_held()
         for interview in list(self._interviews):
             interview.fall_back()
             if interview.answers:

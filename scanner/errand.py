@@ -1,15 +1,15 @@
 """What a worker is told, and what it says: JSON lines, told apart by `type`.
 
     to a worker:    errand (first, once) ── endpoint ── tlsa ──▶ end | stop | abort
-    from a worker:  endpoint | certificate (records as they are to be written) ── log ── tally ──▶ over (last, once)
+    from a worker:  endpoint | certificate (records as they are to be written) ── log | begun | report ──▶ over
 
 Pure. A pipe that ends before `over`, or in the other direction before the worker is over, tells of a death.
 """
 
 import base64
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from math import inf
 from typing import Any
 
 import orjson
@@ -20,7 +20,9 @@ from scanner.connection import Timeouts
 from scanner.endpoint_result import TlsaToMatch
 from scanner.limits import Limits
 from scanner.mail_policy.dane import Tlsa
+from scanner.pace import Learnt, Sign, SlowNetwork
 from scanner.question import Wanted
+from scanner.standing import Standing
 from scanner.tls.names import Version
 from scanner.trust import TrustStore
 from targets.prefixes import Prefixes
@@ -43,16 +45,6 @@ class Errand:
     config: Config
     with_certificates: bool = False
     trust: TrustStore | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What a worker has done so far, by its own count. `wakes_in_s`: when the next of those that wait goes on."""
-
-    begun: int = 0
-    waiting: int = 0
-    connections: int = 0
-    wakes_in_s: float = inf
 
 
 def errand_line(errand: Errand) -> bytes:
@@ -149,20 +141,31 @@ def _tlsa_part(tlsa: TlsaToMatch) -> Mapping[str, Any]:
     return {"base": tlsa.base, "digest": tlsa.digest, "records": records}
 
 
-def tally_line(heard: Heard) -> bytes:
-    """What a worker has done; infinity is null in JSON."""
-    return orjson.dumps({"type": "tally", **asdict(heard)})
+def begun_line(begun: int) -> bytes:
+    """How many endpoints a worker has begun, which says too that it is alive."""
+    return orjson.dumps({"type": "begun", "count": begun})
+
+
+def report_line(standing: Standing, learnt: Learnt) -> bytes:
+    """How a worker stands, and what it has learnt."""
+    said = {
+        "addresses": learnt.addresses,
+        "networks": learnt.networks,
+        "signs": {str(sign): count for sign, count in learnt.signs.items()},
+        "slowest": [asdict(each) for each in learnt.slowest],
+    }
+    return orjson.dumps({"type": "report", "standing": standing.as_json(), "learnt": said})
+
+
+def read_report(message: Message) -> tuple[Standing, Learnt]:
+    """The other way round."""
+    said = message["learnt"]
+    signs = Counter[str]({Sign(sign): count for sign, count in said["signs"].items()})
+    slowest = tuple(SlowNetwork(**each) for each in said["slowest"])
+    return Standing.from_json(message["standing"]), Learnt(said["addresses"], said["networks"], signs, slowest)
 
 
 def log_line(level: str, event: Mapping[str, Any]) -> bytes:
     """Something for the log; what is no text of its own is shown as it is."""
     said = {key: str(value).encode(errors="backslashreplace").decode() for key, value in event.items()}
     return orjson.dumps({"type": "log", "level": level, "said": said})
-
-
-def read_tally(message: Message) -> Heard:
-    """The other way round."""
-    wakes_in_s = message["wakes_in_s"]
-    return Heard(
-        message["begun"], message["waiting"], message["connections"], inf if wakes_in_s is None else wakes_in_s
-    )

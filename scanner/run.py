@@ -16,6 +16,7 @@ import os
 import secrets
 import signal
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, replace
 from functools import cached_property
 from math import inf
@@ -30,7 +31,7 @@ from scanner import __version__
 from scanner.conclusion import Conclusion, Status
 from scanner.config import Config, shown_path
 from scanner.connection import source_addresses
-from scanner.crew import GARBAGE_THRESHOLD, Crew, engine_of
+from scanner.crew import GARBAGE_THRESHOLD, Crew, OwnEngine
 from scanner.dealing import processes_for, shares_of
 from scanner.descriptors import fit_to_descriptors
 from scanner.domain_desk import DomainDesk
@@ -40,6 +41,7 @@ from scanner.endpoint_result import EndpointResult, recorded_result
 from scanner.engine import GRACE_S, wall_clock
 from scanner.errand import Errand
 from scanner.exit_code import ExitCode
+from scanner.hello_name import NameCheck, check_name
 from scanner.interview import Interview
 from scanner.mail_policy.fetch import PolicyFetcher, PolicyHost
 from scanner.mail_policy.https import Fetched
@@ -49,6 +51,7 @@ from scanner.record import Record, Recorder, new_run_id
 from scanner.resume import Recorded
 from scanner.scribe import Scribe
 from scanner.sink import Sink
+from scanner.standing import Standing
 from scanner.summary import Summary
 from scanner.trust import TrustStore
 from scanner.workers import Workers
@@ -63,7 +66,10 @@ from targets.source import Source
 from targets.target import Endpoint, MailDomain, Rejection
 
 LAST_WORDS_S = 1  # how long the output may take after a second signal
+LOOK_UP_S = 15  # how long our name in EHLO may take to be looked up
 SEED_BITS = 32  # enough orders, and few enough digits to be typed again
+
+Watch = Callable[[Callable[[], Standing]], Awaitable[None]]
 
 log = structlog.get_logger()
 
@@ -78,8 +84,13 @@ class Run:
         trust: TrustStore | None = None,
         certificates: Output | int | None = None,
         recorded: Recorded | None = None,
+        watch: Watch | None = None,
     ) -> None:
-        """An output may be a descriptor. `certificates`: a file for them; `recorded`: what both hold already."""
+        """An output may be a descriptor. `certificates`: a file for them; `recorded`: what both hold already.
+
+        `watch` may look all the while at how it stands.
+        """
+        self._watch = watch
         self._is_resumed = recorded is not None
         self._recorded = recorded or Recorded(Domains(are_expected=config.rules.names_are_domains))
         self._left_out = Counter[str]()
@@ -118,7 +129,8 @@ class Run:
         unseen = self._recorded.certificates_seen if self._certificates else None
         self._scribe = Scribe(self.recorder, self._desk.tlsa_of, unseen)
         self._workers = self._workers_of(self.config) if self.config.processes != 1 else None
-        self._engine: Crew = self._workers or engine_of(self.config, self._over)
+        self._engine: Crew = self._workers or OwnEngine(self.config, self._over)
+        self._name_check: NameCheck | None = None  # of our name in EHLO
         self._unusable = False
         self._ended = False
         self._last_words: trio.CancelScope | None = None  # the whole run, behind a second signal
@@ -182,7 +194,11 @@ class Run:
     async def _run_engine(self) -> None:
         async with trio.open_nursery() as nursery:
             if self.config.progress:
-                nursery.start_soon(show_progress, self._engine.tally, self.summary, self._estimate())
+                nursery.start_soon(show_progress, self.standing, self._estimate())
+            if self._watch:
+                nursery.start_soon(self._watch, self.standing)
+            if self.config.hello_name:
+                nursery.start_soon(self._look_up, self.config.hello_name)
             async with trio.open_nursery() as desk:
                 await desk.start(self._desk.run)
                 await self._engine.run(self._take_in)
@@ -192,6 +208,18 @@ class Run:
                 if self._engine.stopped:
                     self._desk.stop(0)
             nursery.cancel_scope.cancel()
+
+    async def _look_up(self, hello_name: str) -> None:
+        """Is our name in EHLO as it should be? Nobody waits for it, and nothing depends on it."""
+        try:
+            with trio.move_on_after(LOOK_UP_S):
+                self._name_check = await check_name(hello_name, source_addresses(), self._resolver)
+        except NoNameServersError:
+            return  # where a name of the input needs one, that is said
+        except Exception as error:  # a bug of ours
+            log.error("internal error", hello_name=hello_name, exc_info=error)
+        if self._name_check and self._name_check.complaint:
+            log.warning("our name in EHLO may be mistrusted", why=self._name_check.complaint)
 
     async def _take_in(self, engine: Crew) -> None:
         """Every target into the engine, every rejection into the output, as fast as both take them."""
@@ -327,6 +355,23 @@ class Run:
                 whole_run.deadline = min(whole_run.deadline, trio.current_time() + patience)
                 self._storing.deadline = min(self._storing.deadline, trio.current_time() + patience / 2)
 
+    def standing(self) -> Standing:
+        """How it stands just now."""
+        lines = self._source.counts
+        return self._engine.standing() + Standing(
+            left_out=self._left_out["endpoints"],
+            statuses=dict(self.summary.statuses),
+            slots=self.config.limits.connections,
+            lines={"blank": lines.blank, "expanded": lines.expanded, "rejected": lines.rejected},
+            rejected=dict(self.summary.rejected),
+            domains=dict(self.summary.domains),
+            domains_waiting=self._desk.unfinished,
+            dns={**asdict(self._resolver.tally), "in_flight": self._resolver.asking},
+            records=self._sink.records,
+            output_bytes=self._sink.bytes_written,
+            output_waiting_bytes=self._sink.bytes_waiting,
+        )
+
     def _facts(self) -> dict[str, Any]:
         """The facts of the first record."""
         try:
@@ -348,7 +393,7 @@ class Run:
 
     def _counts(self) -> dict[str, Any]:
         """The counts of the last record."""
-        lines, tally = self._source.counts, self._engine.tally
+        lines, crew = self._source.counts, self._engine.standing()
         return {
             "complete": not self._engine.stopped and not self._unusable,
             "lines": {
@@ -359,9 +404,9 @@ class Run:
             },
             "rejected": dict(self.summary.rejected),
             "endpoints": {
-                "taken": tally.taken,
-                "recorded": tally.over,
-                "unfinished": tally.unfinished,
+                "taken": crew.taken,
+                "recorded": crew.recorded,
+                "unfinished": crew.unfinished,
                 "left_out": self._left_out["endpoints"],
                 "status": dict(self.summary.statuses),
             },
@@ -371,7 +416,10 @@ class Run:
                 "left_out": self._left_out["domains"],
                 "status": dict(self.summary.domains),
             },
-            "connections": tally.connections,
+            "connections": crew.connections,
+            "answered": crew.answered,
+            "errors": crew.errors,
+            "hello_name_resolves": self._name_check.resolves if self._name_check else None,
             "dns": asdict(self._resolver.tally),
             "certificates": self._certificates.records if self._certificates else None,
             "duration_s": round(wall_clock() - self._started, 3),

@@ -51,6 +51,12 @@ class Sink:
         self._flushed_at = -inf
         self._unsynced_since = inf  # what is not on the disk yet was put no sooner
         self.records = 0
+        self.bytes_written = 0  # before packing
+
+    @property
+    def bytes_waiting(self) -> int:
+        """How much waits for the writer, or the reader."""
+        return self._bytes
 
     def put(self, record: dict[str, Any]) -> None:
         """Take a record. Never waits."""
@@ -107,6 +113,7 @@ class Sink:
         if lines or is_sync_due:
             await trio.to_thread.run_sync(self._write, lines, is_sync_due, abandon_on_cancel=True)
         self._bytes -= len(lines)
+        self.bytes_written += len(lines)
         self._records_written = records
         self._written.set()
         self._written = trio.Event()

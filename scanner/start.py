@@ -10,9 +10,10 @@ from scanner.log import is_terminal
 from scanner.output_files import OutputError, Outputs, open_outputs
 from scanner.refusal import refuse
 from scanner.resume import ResumeError
-from scanner.run import Run
+from scanner.run import Run, Watch
 from scanner.trust import TrustStore
 from scanner.trust_store import TrustStoreError, read_store, system_store
+from targets.target import Address
 
 log = structlog.get_logger()
 
@@ -20,12 +21,23 @@ log = structlog.get_logger()
 def start(config: Config) -> ExitCode:
     """Scan from the first record to the last. What cannot be used is refused before any output is touched."""
     trust = _trust_store(config.trust)
+    watch = _metrics(*config.metrics) if config.metrics else None
     outputs = _open_outputs(config)
-    run = Run(config, outputs.records, trust, outputs.certificates, outputs.recorded)
+    run = Run(config, outputs.records, trust, outputs.certificates, outputs.recorded, watch)
     code = anyio.run(run.scan, backend="trio")
     if config.progress and is_terminal():
         Console(stderr=True).print(run.summary.tables())
     return code
+
+
+def _metrics(address: Address, port: int) -> Watch:
+    """Take the port for them. What serves them is imported here: nobody else need wait for it."""
+    from scanner.metrics_server import MetricsServer, listen
+
+    try:
+        return MetricsServer(listen(str(address), port)).serve
+    except OSError as error:
+        refuse(f"metrics cannot be served at {address} port {port}: {error.strerror}")
 
 
 def _open_outputs(config: Config) -> Outputs:

@@ -14,7 +14,7 @@ from scanner.findings import FINDINGS, Finding
 from scanner.tls.names import Version
 from targets.answer import DnsStatus
 
-_STYLES = {"tls": "green", "no_tls": "red", "tls_failed": "red", "error": "bold red", "mismatch": "yellow"}
+STYLES = {"tls": "green", "no_tls": "red", "tls_failed": "red", "error": "bold red", "mismatch": "yellow"}
 _VERDICTS = {"yes": "yes", "no": "no", "unknown": "cannot tell"}
 
 
@@ -85,7 +85,7 @@ def _table(title: str, first: str, columns: Iterable[str]) -> Table:
     table = Table(title=title, title_justify="left")
     table.add_column(first, no_wrap=True)
     for column in columns:
-        table.add_column(column, justify="right", overflow="fold", style=_STYLES.get(column))
+        table.add_column(column, justify="right", overflow="fold", style=STYLES.get(column))
     return table
 
 

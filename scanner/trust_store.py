@@ -65,7 +65,8 @@ def _store_in(places: Iterable[str]) -> TrustStore | None:
         before = len(anchors)
         for block in _blocks_in(Path(place)):
             with suppress(crypto.Error):
-                anchors.setdefault(block, crypto.load_certificate(crypto.FILETYPE_PEM, block))
+                if block not in anchors:
+                    anchors[block] = crypto.load_certificate(crypto.FILETYPE_PEM, block)
         if len(anchors) > before:
             found.append(place)
     return TrustStore(tuple(anchors.values()), tuple(found)) if anchors else None

@@ -14,6 +14,8 @@ import signal
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from itertools import count
 
 import orjson
 import structlog
@@ -23,10 +25,20 @@ from trio.abc import ReceiveStream
 
 from scanner.chain import Unseen
 from scanner.conclusion import Conclusion
-from scanner.crew import GARBAGE_THRESHOLD, engine_of
+from scanner.crew import GARBAGE_THRESHOLD, OwnEngine
 from scanner.endpoint_result import TlsaToMatch
 from scanner.engine import Engine
-from scanner.errand import OVER, Errand, Heard, Message, log_line, read_endpoint, read_errand, read_tlsa, tally_line
+from scanner.errand import (
+    OVER,
+    Errand,
+    Message,
+    begun_line,
+    log_line,
+    read_endpoint,
+    read_errand,
+    read_tlsa,
+    report_line,
+)
 from scanner.interview import Interview
 from scanner.pipe import Outbox, PipeClosed, lines_of
 from scanner.record import Recorder
@@ -34,7 +46,8 @@ from scanner.scribe import Scribe
 from targets.target import Endpoint
 
 GATHER_S = 0.2
-TALLY_EVERY_S = 0.25
+SPEAK_EVERY_S = 0.25
+REPORT_EVERY = 4  # times that it speaks
 AT_ONCE = 256  # endpoints that are begun without letting others run
 
 
@@ -80,9 +93,10 @@ async def serve(incoming: ReceiveStream, outbox: Outbox) -> None:
     async for first, *others in blocks:
         worker = Worker(read_errand(first), outbox)
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(outbox.run)
+            await worker.greet()
             nursery.start_soon(worker.listen, others, blocks)
             nursery.start_soon(worker.tell)
-            nursery.start_soon(outbox.run)
             await worker.work()
             nursery.cancel_scope.cancel()
         return
@@ -94,7 +108,7 @@ class Worker:
 
     def __init__(self, errand: Errand, outbox: Outbox) -> None:
         self._outbox = outbox
-        self._engine = engine_of(errand.config, self._over)
+        self._engine = OwnEngine(errand.config, self._over)
         recorder = Recorder(errand.run_id, der=errand.config.der, trust=errand.trust)
         self._scribe = Scribe(recorder, self._tlsa_of, Unseen() if errand.with_certificates else None)
         self._to_do: deque[Endpoint] = deque()
@@ -102,6 +116,11 @@ class Worker:
         self._has_come = trio.Event()
         self._is_end = False
         self._begun = 0
+
+    async def greet(self) -> None:
+        """Say that we are there, before anything that we may die of."""
+        self._outbox.put(begun_line(0))
+        await self._outbox.empty()
 
     async def listen(self, lines: Sequence[bytes], blocks: AsyncIterator[list[bytes]]) -> None:
         """Do what these lines say, and those to come. Raises ParentGoneError when there are no more."""
@@ -111,17 +130,24 @@ class Worker:
         raise ParentGoneError
 
     async def tell(self) -> None:
-        """Say some times a second how far it is, which also says that we are alive."""
-        while True:
-            self._outbox.put(tally_line(self._heard()))
-            await trio.sleep(TALLY_EVERY_S)
+        """Say some times a second that we are alive and how far, and now and then how it stands."""
+        for number in count():
+            self._outbox.put(begun_line(self._begun))
+            if not number % REPORT_EVERY:
+                self._report()
+            await trio.sleep(SPEAK_EVERY_S)
 
     async def work(self) -> None:
         """Until all is over, and that is said."""
         await self._engine.run(self._take_in)
-        self._outbox.put(tally_line(self._heard()))
+        self._report()
         self._outbox.put(OVER)
         await self._outbox.empty()
+
+    def _report(self) -> None:
+        """Of endpoints, the parent has counts of its own."""
+        standing = replace(self._engine.standing(), taken=0, recorded=0, unfinished=0, in_flight=0)
+        self._outbox.put(report_line(standing, self._engine.learnt()))
 
     def _hear(self, lines: Sequence[bytes]) -> None:
         for line in lines:
@@ -166,10 +192,6 @@ class Worker:
 
     def _tlsa_of(self, endpoint: Endpoint) -> TlsaToMatch | None:
         return self._tlsa.get(endpoint.id)
-
-    def _heard(self) -> Heard:
-        tally = self._engine.tally
-        return Heard(self._begun, tally.waiting, tally.connections, max(0, tally.wakes_at - trio.current_time()))
 
 
 if __name__ == "__main__":

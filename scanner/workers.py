@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
@@ -24,12 +24,16 @@ from trio.abc import ReceiveStream, SendStream
 
 from scanner.conclusion import conclude
 from scanner.dealing import MOST_DEATHS, Hand
-from scanner.engine import GRACE_S, OnOver, Tally, wall_clock
-from scanner.errand import ABORT, END, STOP, Errand, Heard, endpoint_line, errand_line, read_tally, tlsa_line
+from scanner.engine import GRACE_S, OnOver, wall_clock
+from scanner.errand import ABORT, END, STOP, Errand, endpoint_line, errand_line, read_report, tlsa_line
 from scanner.interview import Interview
+from scanner.outcome import Stage
+from scanner.pace import Learnt
 from scanner.pipe import Outbox, PipeClosed, lines_of
 from scanner.record import Record
 from scanner.scribe import TlsaOf
+from scanner.standing import Standing
+from scanner.traffic import CUT_OFF
 from targets.prefixes import share_of
 from targets.target import Endpoint
 
@@ -105,9 +109,13 @@ class _Link:
         self.hand = Hand()
         self.is_wanted = trio.Event()
         self.outbox: Outbox | None = None
-        self.heard = Heard()
         self.heard_at = -inf
-        self.wakes_at = inf
+        self.standing = Standing()  # of the worker that is there
+        self.learnt = Learnt()
+        self.reported_at = -inf
+        self.recorded_connections = 0  # of its records
+        self.before = Standing()  # of those that are not there any more, all together
+        self.learnt_before = Learnt()
         self.spoke = False
         self.end_was_said = False
         self.is_over = False
@@ -120,6 +128,27 @@ class _Link:
         self.spoke = self.end_was_said = self.is_over = False
         outbox.put(errand_line(self.errand))
 
+    def end(self) -> None:
+        """It is not there any more. What became of the last connections of one that died, nobody knows."""
+        self.outbox = None
+        connections = max(self.standing.connections, self.recorded_connections)
+        known = self.standing.answered + sum(sum(kinds.values()) for kinds in self.standing.errors.values())
+        lost = {Stage.CONNECT.value: {CUT_OFF: connections - known}} if connections > known else {}
+        over = replace(self.standing, connections=connections, open=0, waiting=0, waits={}, next_look_s=None)
+        self.before += over + Standing(errors=lost)
+        self.recorded_connections = 0
+        self.learnt_before += self.learnt
+        self.standing, self.learnt = Standing(), Learnt()
+
+    def standing_at(self, now: float) -> Standing:
+        """Of all that have been there, with what waits here."""
+        next_look_s = self.standing.next_look_s
+        if next_look_s is not None:
+            next_look_s = max(0.0, next_look_s - (now - self.reported_at))
+        return self.before + replace(
+            self.standing, waiting=self.standing.waiting + self.hand.waiting, next_look_s=next_look_s
+        )
+
     def say(self, line: bytes) -> None:
         """An order, behind nothing but what was sent."""
         self.is_wanted.set()
@@ -129,7 +158,7 @@ class _Link:
 
 
 class Workers:
-    """So many workers as there are errands. `run`, `submit`, `stop`, `abort`, `stopped` and `tally` as of an engine."""
+    """So many workers as there are errands. A `Crew`."""
 
     def __init__(
         self,
@@ -158,8 +187,8 @@ class Workers:
         self._nursery: trio.Nursery | None = None
         self._is_end = False
         self._order: bytes | None = None  # the last one to all of them
+        self._taken = self._recorded = self._unfinished = 0
         self.stopped = False
-        self.tally = Tally()
 
     async def run(self, intake: Callable[["Workers"], Awaitable[None]]) -> None:
         """Run `intake`, which hands in endpoints with `submit`, until it returns and every endpoint is over."""
@@ -174,8 +203,7 @@ class Workers:
                 link.is_wanted.set()
                 self._feed(link)
         self._nursery = None
-        self.tally.unfinished = self.tally.taken - self.tally.over
-        self.tally.waiting = 0
+        self._unfinished = self._taken - self._recorded
 
     async def submit(self, endpoint: Endpoint) -> None:
         """Take an endpoint; waits while too many wait for the worker that it falls to."""
@@ -183,7 +211,7 @@ class Workers:
         while not link.hand.has_room:
             await link.changed.park()
         link.hand.deal(endpoint)
-        self.tally.taken += 1
+        self._taken += 1
         link.is_wanted.set()
         self._feed(link)
 
@@ -201,12 +229,31 @@ class Workers:
         """As `Engine.abort`."""
         self._give_all(ABORT, LAST_WORDS_S)
 
+    def standing(self) -> Standing:
+        """As of an engine; but what waits, and what connections come to, is a second old."""
+        now = trio.current_time()
+        together = sum((link.standing_at(now) for link in self._links), Standing())
+        done = self._recorded + self._unfinished
+        waiting = min(together.waiting, self._taken - done)
+        return replace(
+            together,
+            taken=self._taken,
+            recorded=self._recorded,
+            unfinished=self._unfinished,
+            waiting=waiting,
+            in_flight=self._taken - done - waiting,
+        )
+
+    def learnt(self) -> Learnt:
+        """As of an engine."""
+        return sum((link.learnt_before + link.learnt for link in self._links), Learnt())
+
     def _give_all(self, order: bytes, patience_s: float) -> None:
         self.stopped = True
         self._order = order
         self._intake.cancel()
         for link in self._links:
-            self.tally.unfinished += link.hand.drop_waiting()
+            self._unfinished += link.hand.drop_waiting()
             link.say(order)
         if self._nursery is not None:
             self._nursery.cancel_scope.deadline = trio.current_time() + patience_s
@@ -221,7 +268,7 @@ class Workers:
             return
         while endpoint := link.hand.next():
             link.outbox.put(endpoint_line(endpoint, self._tlsa_of(endpoint)))
-        if self._is_end and not link.hand.has_waiting and not link.end_was_said:
+        if self._is_end and not link.hand.waiting and not link.end_was_said:
             link.end_was_said = True
             link.say(END)
         link.changed.unpark_all()
@@ -234,15 +281,24 @@ class Workers:
             how = await self._one_life(link)
             if link.is_over or self.stopped:
                 return
-            log.error("a worker died, and what it had in hand is begun again", how=how, in_hand=link.hand.in_hand)
-            for endpoint in link.hand.died():
-                self._condemn(endpoint)
-            failures = 0 if link.spoke else failures + 1
-            if failures >= MOST_FAILURES:
-                log.error("workers cannot be started, and so the run stops", how=how)
-                self.stop()
-            elif failures:
-                await trio.sleep(failures * PAUSE_S)
+            if link.spoke:
+                failures = 0
+                log.error("a worker died, and what it had in hand is begun again", how=how, in_hand=link.hand.in_hand)
+                for endpoint in link.hand.died():
+                    self._condemn(endpoint)
+            else:
+                failures += 1
+                link.hand.take_back()
+                await self._bear(failures, how)
+
+    async def _bear(self, failures: int, how: str) -> None:
+        """A worker could not be started: the next attempt, or none."""
+        if failures >= MOST_FAILURES:
+            log.error("workers cannot be started, and so the run stops", how=how)
+            self.stop()
+        else:
+            log.warning("a worker could not be started", how=how)
+            await trio.sleep(failures * PAUSE_S)
 
     async def _one_life(self, link: _Link) -> str:
         """From the start of a worker to its end; how it died, if it did."""
@@ -254,9 +310,7 @@ class Workers:
         except OSError as error:
             return str(error)
         finally:
-            link.outbox = None
-            self._note(link, Heard(connections=link.heard.connections))
-            link.heard = Heard()
+            link.end()
 
     async def _ending(self, child: Child) -> str:
         """Of one whose output has ended."""
@@ -296,13 +350,17 @@ class Workers:
         match message["type"]:
             case "endpoint":
                 if endpoint := link.hand.over(message["id"]):
-                    self.tally.over += 1
+                    link.recorded_connections += message["connections"]
+                    self._recorded += 1
                     self._on_record(endpoint, message, line)
             case "certificate":
                 self._on_certificate(message, line)
-            case "tally":
+            case "begun":
                 link.spoke = True
-                self._note(link, read_tally(message))
+                link.hand.has_begun(message["count"])
+            case "report":
+                link.standing, link.learnt = read_report(message)
+                link.reported_at = trio.current_time()
             case "log":
                 said = message["said"]
                 getattr(log, message["level"])(said.pop("event"), **said)
@@ -311,21 +369,12 @@ class Workers:
             case other:
                 raise ValueError(other)
 
-    def _note(self, link: _Link, heard: Heard) -> None:
-        """Take a worker's counts for its share of ours."""
-        self.tally.waiting += heard.waiting - link.heard.waiting
-        self.tally.connections += heard.connections - link.heard.connections
-        link.hand.has_begun(heard.begun)
-        link.heard = heard
-        link.wakes_at = trio.current_time() + heard.wakes_in_s
-        self.tally.wakes_at = min(each.wakes_at for each in self._links)
-
     def _condemn(self, endpoint: Endpoint) -> None:
         """It has its record, as after a bug of ours: another worker may not survive it either."""
         interview = Interview(endpoint, self._config.wanted)
         interview.error = f"{MOST_DEATHS} workers or more died while they had it in hand"
         log.error("given up", endpoint=endpoint.id, why=interview.error)
-        self.tally.over += 1
+        self._recorded += 1
         self._on_over(interview, conclude(interview), wall_clock())
 
 

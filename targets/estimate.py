@@ -7,21 +7,19 @@ others.
 
 import os
 import stat
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 from targets.archive import is_packed
-from targets.exclude import Exclusions, Ranges
+from targets.census import Census
+from targets.exclude import Exclusions
+from targets.excluded import Excluders
 from targets.lines import STDIN
-from targets.network import Span, size
 from targets.parse import Named, Parser
-from targets.place import MIN_V6_PREFIX
 from targets.reader import Reader
 from targets.rules import Rules
 from targets.services import Service
-from targets.target import FormatError, Host, MailDomain, Network
+from targets.target import FormatError
 
 MAX_BYTES = 1024 * 1024
 
@@ -40,8 +38,12 @@ def estimate(
         contents = [Path(path).read_bytes() for path in inputs]
         if any(map(is_packed, contents)):
             return None
-        tally = _Tally(exclusions)
-        return tally.count if all(map(tally.note, _named(services, targets, contents, rules))) else None
+        census = Census(exclusions, Excluders(), (rules or Rules()).ipv6_most)
+        for named in _named(services, targets, contents, rules):
+            census.note(named)
+            if not census.is_exact:
+                return None
+        return census.endpoints().total()
     except (OSError, FormatError):
         return None  # reading it will say why
 
@@ -61,38 +63,3 @@ def _named(
         reader = Reader(services, rules)
         yield from reader.feed(content)
         yield from reader.end()
-
-
-class _Tally:
-    """Endpoints by name, and spans of addresses for each family, service and port."""
-
-    def __init__(self, exclusions: Exclusions) -> None:
-        self._exclusions = exclusions
-        self._named: set[tuple[str, str, int, str]] = set()
-        self._spans: defaultdict[tuple[int, str, int], list[Span]] = defaultdict(list)
-
-    def note(self, named: Named) -> bool:
-        """Count a target; False if it cannot be counted before the DNS is asked."""
-        match named:
-            case Host(address=None) | MailDomain():
-                return False
-            case Host(address=IPv4Address() | IPv6Address() as address):
-                if not self._exclusions.is_blocked(address.version, int(address)):
-                    for service, port in named.services:
-                        self._named.add((named.name, str(address), port, service.name))
-            case Network(network=network) if network.version == 6 and network.prefixlen < MIN_V6_PREFIX:
-                return False
-            case Network(network=network):
-                span = int(network.network_address), int(network.broadcast_address)
-                for service, port in named.services:
-                    self._spans[network.version, service.name, port].append(span)
-        return True
-
-    @property
-    def count(self) -> int:
-        """How many endpoints were noted, each once."""
-        spans = sum(self._allowed(version, Ranges(each)) for (version, *_), each in self._spans.items())
-        return len(self._named) + spans
-
-    def _allowed(self, version: int, ranges: Ranges) -> int:
-        return sum(size(self._exclusions.allowed_within(version, first, last)) for first, last in ranges)

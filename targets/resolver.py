@@ -115,6 +115,11 @@ class Resolver:
             return 0
 
     @property
+    def asking(self) -> int:
+        """How many questions are being asked, each of one name and kind."""
+        return len(self._under_way)
+
+    @property
     def tally(self) -> Tally:
         """What was asked, of all servers together."""
         total = Tally()

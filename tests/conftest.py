@@ -54,9 +54,30 @@ class InvalidRecordError(AssertionError):
 
 
 def validate(record: dict[str, Any]) -> None:
-    """Raise InvalidRecordError unless this record, read back from JSON, keeps to the schema."""
+    """Raise InvalidRecordError unless this record, read back from JSON, keeps to the schema, and its counts add up."""
     if not _validator_of(record).is_valid(record):
         raise InvalidRecordError(f"{_why(record)}\n{json.dumps(record)}")
+    if record["type"] == "run" and record["event"] == "end":
+        adds_up(record)
+
+
+def adds_up(end: dict[str, Any]) -> None:
+    """Raise InvalidRecordError unless all counts of the last record of a run are accounted for."""
+    lines, endpoints, domains = end["lines"], end["endpoints"], end["domains"]
+    sums = {
+        "lines": (lines["read"], lines["blank"] + lines["expanded"] + lines["rejected"]),
+        "endpoints": (endpoints["taken"], endpoints["recorded"] + endpoints["unfinished"]),
+        "status": (endpoints["recorded"], sum(endpoints["status"].values())),
+        "domains": (domains["recorded"], sum(domains["status"].values())),
+        "connections": (
+            end["connections"],
+            end["answered"] + sum(sum(kinds.values()) for kinds in end["errors"].values()),
+        ),
+    }
+    if wrong := {name: both for name, both in sums.items() if both[0] != both[1]}:
+        raise InvalidRecordError(f"{wrong} do not add up\n{json.dumps(end)}")
+    if end["complete"] and (endpoints["unfinished"] or domains["unfinished"]):
+        raise InvalidRecordError(f"complete, and yet something is unfinished\n{json.dumps(end)}")
 
 
 def validate_part(name: str, part: dict[str, Any]) -> None:

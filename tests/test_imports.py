@@ -34,16 +34,20 @@ ROOMS = (
     Room(("targets.resolving.name_server",), IO),
     Room(("targets.resolving.servers",), IO),
     Room(("targets.archive", "targets.lines", "targets.resolver"), IO),
+    Room(("targets.crowd", "targets.excluded"), PURE),
+    Room(("targets.census",), IO),
     Room(("targets.mail_domain", "targets.domain_expand"), IO),
     Room(("targets.estimate", "targets.expand", "targets.source"), IO),
     Room(("scanner", "scanner.cache", "scanner.wire_text", "scanner.hint", "scanner.outcome", "scanner.limits"), PURE),
-    Room(("scanner.exit_code",), PURE),
+    Room(("scanner.exit_code", "scanner.about", "scanner.stopwatch"), PURE),
+    Room(("scanner.histogram", "scanner.rates", "scanner.standing"), PURE),
+    Room(("scanner.pace", "scanner.schedule", "scanner.spread"), PURE),
     Room(("scanner.dialogue",), PURE),
     Room(("scanner.starttls.*",), PURE),
     Room(("scanner.tls.*",), PURE),
     Room(("scanner.probes.*",), PURE),
     Room(("scanner.looks", "scanner.question", "scanner.ladder", "scanner.versions"), PURE),
-    Room(("scanner.shortfall",), PURE),
+    Room(("scanner.shortfall", "scanner.traffic"), PURE),
     Room(("scanner.economy", "scanner.interview"), PURE),
     Room(("scanner.conclusion", "scanner.trust", "scanner.chain"), PURE),
     Room(("scanner.clients", "scanner.findings", "scanner.certificate_parts"), PURE),
@@ -58,11 +62,15 @@ ROOMS = (
     Room(("scanner.mail_policy.https", "scanner.mail_policy.fetch"), IO),
     Room(("scanner.config",), PURE),  # its timeouts are the connection's
     Room(("scanner.dealing", "scanner.errand"), PURE),
+    Room(("scanner.metrics",), PURE),
+    Room(("scanner.metrics_server",), IO),
     Room(("scanner.progress", "scanner.domain_desk"), IO),
+    Room(("scanner.hello_name",), PURE),
     Room(("scanner.resume", "scanner.output_files"), IO),
     Room(("scanner.pipe", "scanner.crew", "scanner.worker", "scanner.workers"), IO),
     Room(("scanner.run",), IO),
-    Room(("scanner.refusal", "scanner.checks", "scanner.start"), IO),
+    Room(("scanner.imagined", "scanner.plan", "scanner.plan_shown"), PURE),
+    Room(("scanner.refusal", "scanner.checks", "scanner.start", "scanner.dry_run"), IO),
     Room(("scanner.options.*",), PURE),
     Room(("scanner.commands.*",), PURE),
     Room(("scanner.cli",), PURE),
@@ -190,14 +198,14 @@ def test_starttls_and_tls_are_strangers(package: str, other: str) -> None:
 @pytest.mark.parametrize(
     ("module", "rooms"),
     [
-        ("socket", {"scanner.connection", "targets.resolving.udp"}),
+        ("socket", {"scanner.connection", "scanner.metrics_server", "targets.resolving.udp"}),
         ("time", {"scanner.engine"}),
         ("signal", {"scanner.run", "scanner.worker", "scanner.workers"}),
         ("asyncio", set()),
     ],
 )
 def test_one_room_for_each(module: str, rooms: set[str]) -> None:
-    """Sockets, the wall clock and signals have their rooms: sockets one for the scan and one for the DNS."""
+    """Sockets, the wall clock and signals have their rooms: sockets one for the scan, for the DNS, and to be asked."""
     assert {name for name, each in MODULES.items() if module in each.imports} == rooms
 
 

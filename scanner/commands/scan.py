@@ -5,11 +5,13 @@ import typer
 from scanner.checks import check_inputs, check_outputs, read_block_list
 from scanner.config import STDOUT, Config
 from scanner.connection import Timeouts
+from scanner.dry_run import show_plan
 from scanner.limits import Limits
 from scanner.log import LogFormat, configure_log
 from scanner.looks import RETRIES
 from scanner.options import conduct, further, pace, patience, streams, what
 from scanner.options.values import (
+    parse_listener,
     parse_network,
     parse_prefixes,
     parse_resolver,
@@ -33,6 +35,7 @@ def scan(
     output: streams.OutputFile = STDOUT,
     resume: streams.Resume = False,
     rotate: streams.Rotate = None,
+    dry_run: streams.DryRun = False,
     services: what.Services = "mail",
     mx: what.Mx = False,
     srv: what.Srv = False,
@@ -76,6 +79,7 @@ def scan(
     timeout_tls: patience.TimeoutTls = _TIMEOUTS.tls_s,
     deadline: patience.Deadline = _TIMEOUTS.deadline_s,
     progress: streams.Progress = True,
+    metrics: streams.Metrics = None,
     log_format: streams.LogLook = LogFormat.CONSOLE,
 ) -> None:
     """Scan TARGETs, and those of --input, and write one JSON line for each endpoint.
@@ -128,7 +132,10 @@ def scan(
         der=der,
         with_policies=not no_policy,
         progress=progress,
+        metrics=parse_listener(metrics) if metrics is not None else None,
     )
     check_inputs(config)
+    if dry_run:
+        raise typer.Exit(show_plan(config))
     check_outputs(config)
     raise typer.Exit(start(config))

@@ -53,6 +53,15 @@ Resume = Annotated[
         " Begin with it, too: a stopped run then leaves unfinished mail domains to the next.",
     ),
 ]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Send nothing, not even to the DNS, and write no output: read all inputs, and tell how many endpoints and"
+        " connections there would be, how long these limits take, and what is left out. For people on a terminal;"
+        " elsewhere as one JSON object of type plan.",
+    ),
+]
 Rotate = Annotated[
     str | None,
     typer.Option(
@@ -63,4 +72,13 @@ Rotate = Annotated[
     ),
 ]
 Progress = Annotated[bool, typer.Option(help="Show progress on standard error.")]
+Metrics = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS:PORT",
+        help="Serve how the scan stands to Prometheus, at http://ADDRESS:PORT/metrics, until it is over. IPv6 in"
+        " brackets; port 0 for any that is free.",
+        show_default=False,
+    ),
+]
 LogLook = Annotated[LogFormat, typer.Option(help="How the log on standard error looks.")]

@@ -16,6 +16,7 @@ from targets.services import GROUPS, SERVICES, Service, services_named
 from targets.target import Address, IPNetwork
 
 MAX_SEED = 2**63 - 1  # what every reader of JSON takes for an integer
+MAX_PORT = 65_535
 _DNS_PORT = 53
 _SIZE = re.compile(r"([1-9][0-9]{0,8})([KMGT]?)", re.IGNORECASE)
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -58,11 +59,23 @@ def parse_resolver(text: str) -> tuple[Address, int]:
     address, port = (match[1] or match[3] or match[5], match[2] or match[4]) if match else ("", None)
     try:
         number = int(port or _DNS_PORT)
-        if not 0 < number < 65536:
+        if not 0 < number <= MAX_PORT:
             raise ValueError
         return ip_address(address), number
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} is not an ADDRESS[:PORT]") from error
+
+
+def parse_listener(text: str) -> tuple[Address, int]:
+    """`ADDRESS:PORT`; IPv6 in brackets. Port 0 is any that is free."""
+    match = re.fullmatch(r"\[([^\]]+)\]:([0-9]{1,5})|([^:]+):([0-9]{1,5})", text)
+    try:
+        address, port = ip_address((match[1] or match[3]) if match else ""), int((match[2] or match[4]) if match else 0)
+        if port > MAX_PORT:
+            raise ValueError
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not an ADDRESS:PORT, such as 127.0.0.1:9100 or [::1]:9100") from error
+    return address, port
 
 
 def parse_prefixes(text: str) -> Prefixes:

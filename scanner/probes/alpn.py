@@ -70,6 +70,7 @@ class Alpn(Probe):
     """See the head of the module."""
 
     name = "alpn"
+    usual = 1
     help = (
         "Which application protocols are taken by ALPN, in whose order, and whether unknown ones are refused. A hello"
         " with all registered names on a connection for each that is taken, and one or two more, 10 at the most; full"

@@ -47,6 +47,7 @@ class Ciphers(Probe):
     """See the head of the module."""
 
     name = "ciphers"
+    usual = 25
     help = "Which cipher suites each version has, and whose order decides; about one connection a suite."
 
     def ask(self, known: Known, talked: Sequence[Talked]) -> list[Talk]:

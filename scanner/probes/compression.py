@@ -21,6 +21,7 @@ class Compression(Probe):
     """See the head of the module."""
 
     name = "compression"
+    usual = 1
     help = (
         "Whether TLS compression is used (CRIME). A hello that offers DEFLATE, on one connection; none where TLS 1.3 is"
         " all that is spoken."

@@ -26,6 +26,7 @@ class FallbackScsv(Probe):
     """See the head of the module."""
 
     name = "fallback_scsv"
+    usual = 1
     help = (
         "Whether a client that falls back to an older version is refused (TLS_FALLBACK_SCSV). A hello of the newest"
         " version but one, on one connection; none where a single version is spoken."

@@ -53,6 +53,7 @@ class Fingerprint(Probe):
     """See the head of the module."""
 
     name = "fingerprints"
+    usual = 10
     help = "JARM and JA3S, to tell servers that are set up alike; ten connections, at most twenty."
 
     def ask(self, known: Known, talked: Sequence[Talked]) -> list[Talk]:

@@ -60,6 +60,7 @@ class Groups(Probe):
     """See the head of the module."""
 
     name = "groups"
+    usual = 25
     help = "Which groups there are for key exchange, post-quantum ones included; about one connection a group."
 
     def ask(self, known: Known, talked: Sequence[Talked]) -> list[Talk]:

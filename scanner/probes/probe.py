@@ -55,6 +55,7 @@ class Probe(ABC):
     """One requested question. `name` is the key of its part of the record, and its option."""
 
     name: ClassVar[str]
+    usual: ClassVar[int]  # connections that it takes where TLS 1.2 and 1.3 are spoken, as OpenSSL 3 has them
     help: ClassVar[str]  # of the option: what it tells, and how many connections it takes
 
     @abstractmethod

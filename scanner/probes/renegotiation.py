@@ -22,6 +22,7 @@ class Renegotiation(Probe):
     """See the head of the module."""
 
     name = "renegotiation"
+    usual = 2
     help = (
         "Whether renegotiation is secure (RFC 5746), and whether a client may begin one. A hello, and a full handshake"
         " that is begun anew, once: two connections; none where TLS 1.3 is all that is spoken."

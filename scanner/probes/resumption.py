@@ -18,6 +18,7 @@ class Resumption(Probe):
     """See the head of the module."""
 
     name = "resumption"
+    usual = 6
     help = (
         "Whether sessions are offered and resumed: by session id and by ticket up to TLS 1.2, by ticket in TLS 1.3, and"
         " whether that lets early data in. A full handshake for each of the three, and another where a session is"

@@ -58,13 +58,15 @@ class Peer:
 
 
 class Wire:
-    """The client's end of a connection to a peer, from now until `deadline`."""
+    """The client's end of a connection to a peer, from now until the deadline of its patience."""
 
-    def __init__(self, peer: Peer, deadline: float) -> None:
+    def __init__(self, peer: Peer, patience: Patience) -> None:
         self.local_address = peer.local_address
         self.sent: list[tuple[float, bytes]] = []  # when and what
         self.closed = False
-        self._deadline = deadline
+        self._deadline = patience.deadline
+        self._watch = patience.watch
+        self._watch.heard(trio.current_time())
         self._turns = iter(peer.turns)
         self._next = next(self._turns, None)
         self._since = trio.current_time()  # when the turn that is next began to wait
@@ -83,6 +85,7 @@ class Wire:
         """Send all of it."""
         assert not self.closed
         self._heard_last = False
+        self._watch.asked(trio.current_time())
         self._play()
         acts = {act for due, act in self._arriving if isinstance(act, Act) and due <= trio.current_time()}
         if STUCK in acts:
@@ -107,8 +110,10 @@ class Wire:
             due, act = self._arriving[0] if self._arriving else (inf, b"")
             if due > until:
                 await trio.sleep_until(until)
+                self._watch.heard(until)
                 raise WireEnded(End.DEADLINE if self._heard_last and self._deadline < patience else End.TIMEOUT)
             await trio.sleep_until(due)
+            self._watch.heard(trio.current_time())
             if act is RST:
                 raise WireEnded(End.RESET)
             if act is FIN:
@@ -170,6 +175,6 @@ class Network:
             raise ConnectFailed(Outcome(Verdict.UNREACHABLE, Stage.CONNECT, "timeout"))
         if peer.failure:
             raise ConnectFailed(peer.failure)
-        wire = Wire(peer, patience.deadline)
+        wire = Wire(peer, patience)
         self.wires.setdefault(address, []).append(wire)
         return wire

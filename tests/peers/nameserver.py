@@ -20,6 +20,7 @@ import dns.rrset
 import trio
 
 LOOPBACK = "127.0.0.1"
+NOBODY = IPv4Address("127.53.0.9"), 53  # for whom nobody is to be asked
 MAX_UDP_BYTES = 512  # RFC 1035 §4.2.1: what is longer is truncated, and asked again over TCP
 
 

@@ -463,6 +463,32 @@ async def test_crumbs(monkeypatch: pytest.MonkeyPatch) -> None:
         assert ended.value.end is End.CAP
 
 
+async def test_what_we_are_late_for_is_not_the_servers_time() -> None:
+    """A connection, and bytes, that have waited for us came when they came; of a FIN nobody knows more than now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, Patience(trio.current_time() + 5) as patience:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(be_late)
+            host, port = listener.getsockname()
+            wire = await dial(host, port, 1, patience)
+        with closing(wire):
+            assert patience.watch.lap() < 0.01
+            with listener.accept()[0] as server:
+                server.sendall(b"220 mx")
+                await be_late()
+                assert await wire.receive(1) == b"220 mx"
+                assert (
+                    0.09 < patience.watch.lap() < 0.19
+                )  # it came a tenth after the connection, and waited for another
+            await be_late()
+            assert await wire.receive(1) == b""
+            assert patience.watch.lap() >= 0.1
+
+
+async def be_late() -> None:
+    """Keep every task from running for a tenth of a second."""
+    time.sleep(0.1)  # noqa: ASYNC251
+
+
 async def test_fin_and_rst_on_a_socket() -> None:
     """FIN is an empty receive, RST is not."""
     with connected() as (wire, server):

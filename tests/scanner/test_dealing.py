@@ -150,9 +150,22 @@ def test_who_kills_is_found(poisonous: set[int], seed: int) -> None:
     assert len(condemned) <= FEW * len(poisonous)
 
 
+def test_a_worker_that_was_none() -> None:
+    """Nobody is suspected of it, however often; and who was before still is."""
+    hand = dealt(100)
+    first = sent(hand)
+    for _ in range(MOST_DEATHS):
+        hand.take_back()
+        assert sent(hand) == first
+    hand = twice_dead(100)
+    first = sent(hand)
+    hand.take_back()
+    assert sent(hand) == first == [endpoint(number) for number in range(FEW)]
+
+
 def test_what_waits_is_dropped() -> None:
     """At a stop nothing more is sent."""
     hand = dealt(MOST_AHEAD + 7)
     sent(hand)
     assert hand.drop_waiting() == 7
-    assert (hand.has_waiting, hand.in_hand) == (False, MOST_AHEAD)
+    assert (hand.waiting, hand.in_hand) == (0, MOST_AHEAD)

@@ -138,7 +138,7 @@ async def test_one_after_another(autojump_clock: object) -> None:
 async def test_a_pause_between_connections(autojump_clock: object) -> None:
     """Quick answers leave the pause of the address between two connections, of whatever endpoints they are."""
     world = World(takes_s=0.125)
-    await run(world.engine(Limits(per_address_rate=0.5)), [endpoint(1, 25), endpoint(1, 465)])
+    await run(world.engine(Limits(per_address_rate=0.5, per_network_rate=0)), [endpoint(1, 25), endpoint(1, 465)])
     assert world.starts("192.0.0.1") == [2 * number for number in range(2 * QUESTIONS)]
 
 
@@ -146,7 +146,7 @@ async def test_the_pace_in_total(autojump_clock: object) -> None:
     """The rate holds over all addresses, and the alarm clock keeps it without spinning."""
     world = World(takes_s=0)
     began = trio.current_time()
-    await run(world.engine(Limits(rate=10)), map(endpoint, range(100)))
+    await run(world.engine(Limits(rate=10, per_network_rate=0)), map(endpoint, range(100)))
     assert len(world.asked) == 100 * QUESTIONS
     # 70 s for 700 connections; and at the end, when few endpoints are left, each of them keeps its own pace.
     assert 69.8 <= trio.current_time() - began < 76
@@ -157,7 +157,7 @@ async def test_endpoints_end_one_by_one(autojump_clock: object) -> None:
     world = World(takes_s=0)
     began = trio.current_time()
     ends: list[float] = []
-    engine = world.engine(Limits(rate=10, per_address_rate=0))
+    engine = world.engine(Limits(rate=10, per_address_rate=0, per_network_rate=0))
     async with trio.open_nursery() as nursery:
 
         async def note() -> None:
@@ -174,7 +174,9 @@ async def test_endpoints_end_one_by_one(autojump_clock: object) -> None:
 async def test_connections_at_once(autojump_clock: object) -> None:
     """No more connections are open than may be, and as many as may be are."""
     world = World()
-    await run(world.engine(Limits(connections=7, rate=0, per_address_rate=0)), map(endpoint, range(50)))
+    await run(
+        world.engine(Limits(connections=7, rate=0, per_address_rate=0, per_network_rate=0)), map(endpoint, range(50))
+    )
     assert world.most_open == 7
     assert len(world.over) == 50
 
@@ -182,7 +184,7 @@ async def test_connections_at_once(autojump_clock: object) -> None:
 async def test_endpoints_at_once(autojump_clock: object) -> None:
     """`submit` waits while as many endpoints as may be are in flight."""
     world = World()
-    engine = world.engine(Limits(endpoints=3, rate=0))
+    engine = world.engine(Limits(endpoints=3, rate=0, per_network_rate=0))
     taken: list[int] = []
 
     async def intake(engine: Engine) -> None:
@@ -199,7 +201,10 @@ async def test_waiting_takes_no_task(autojump_clock: object) -> None:
     """Endpoints that wait for a permit are memory: tasks there are only for connections that are open."""
     world = World()
     base = trio.lowlevel.current_statistics().tasks_living
-    await run(world.engine(Limits(connections=5, rate=0, per_address_rate=0), ALL[:1]), map(endpoint, range(200)))
+    await run(
+        world.engine(Limits(connections=5, rate=0, per_address_rate=0, per_network_rate=0), ALL[:1]),
+        map(endpoint, range(200)),
+    )
     assert len(world.over) == 200
     assert world.most_tasks <= base + 5 + 1  # the one is the alarm clock
 
@@ -221,7 +226,7 @@ async def test_twenty_thousand_in_flight(autojump_clock: object) -> None:
         tracemalloc.stop()
         engine.stop()
 
-    engine = world.engine(Limits(connections=10, rate=0))
+    engine = world.engine(Limits(connections=10, rate=0, per_network_rate=0))
     await engine.run(intake)
     assert engine.tally.taken == engine.tally.unfinished == 20_000
     assert held / 20_000 < 2_000
@@ -254,7 +259,7 @@ async def test_real_connections_in_memory(autojump_clock: object) -> None:
         await Connection(endpoint, answer, Timeouts(tls_s=15), None).ask(network.dial)
 
     began = trio.current_time()
-    await run(Engine(ask, world.on_over, Wanted(), Limits(rate=0)), map(endpoint, range(100)))
+    await run(Engine(ask, world.on_over, Wanted(), Limits(rate=0, per_network_rate=0)), map(endpoint, range(100)))
     assert trio.current_time() - began == 2 * 15
     assert len(network.dialled) == 2 * 100
     assert {record["status"] for record in world.records} == {"inconclusive"}
@@ -276,7 +281,7 @@ async def test_a_bug_in_one_task(autojump_clock: object) -> None:
     """A bug in one connection is a record with `status: error` and a log line; the scan goes on."""
     world = Buggy()
     with capture_logs() as logs:
-        await run(world.engine(Limits(connections=1, rate=0)), [endpoint(1), endpoint(2)])
+        await run(world.engine(Limits(connections=1, rate=0, per_network_rate=0)), [endpoint(1), endpoint(2)])
     assert {record["address"]: record["status"] for record in world.records} == {
         "192.0.0.1": "error",
         "192.0.0.2": "tls",
@@ -294,7 +299,7 @@ async def test_a_bug_in_one_of_many_tasks(autojump_clock: object) -> None:
             if isinstance(answer.question, Negotiate):
                 raise ZeroDivisionError
 
-    for limits in (UNLIMITED, Limits(connections=3, rate=0, per_address=2, per_address_rate=0)):
+    for limits in (UNLIMITED, Limits(connections=3, rate=0, per_address=2, per_address_rate=0, per_network_rate=0)):
         world = Late()
         engine = world.engine(limits)
         with capture_logs() as logs:
@@ -378,7 +383,7 @@ async def stopped(world: World, engine: Engine, endpoints: Iterable[Endpoint], a
 async def test_stopping_drops_what_has_not_begun(autojump_clock: object) -> None:
     """Endpoints without a connection are dropped and counted; those that have begun are finished."""
     world = World(takes_s=1)
-    engine = world.engine(Limits(endpoints=20, connections=3, rate=0, per_address_rate=0))
+    engine = world.engine(Limits(endpoints=20, connections=3, rate=0, per_address_rate=0, per_network_rate=0))
     took_s = await stopped(world, engine, map(endpoint, range(100)), after_s=0.5)
     assert (engine.tally.taken, engine.tally.over, engine.tally.unfinished) == (20, 3, 17)
     assert [len(interview.answers) for interview in world.over] == [QUESTIONS] * 3
@@ -407,7 +412,7 @@ async def test_stopping_wakes_an_intake_that_waits(autojump_clock: object) -> No
 async def test_questions_that_come_up_after_a_stop(autojump_clock: object) -> None:
     """An endpoint that has begun gets its other questions too, past those that were dropped in its queue."""
     world = World(takes_s=1)
-    engine = world.engine(Limits(connections=1, rate=0, per_address=2, per_address_rate=0))
+    engine = world.engine(Limits(connections=1, rate=0, per_address=2, per_address_rate=0, per_network_rate=0))
     took_s = await stopped(world, engine, [endpoint(1, port) for port in range(1, 5)], after_s=0.5)
     assert (engine.tally.over, engine.tally.unfinished) == (1, 3)
     assert took_s == pytest.approx(QUESTIONS - 0.5)
@@ -550,7 +555,7 @@ async def test_never_sooner_than_the_server_said(autojump_clock: object) -> None
     said: dict[str, list[float]] = {"421 try again in 10 minutes": [0, 600.5], "421 come back in 2 hours": [0]}
     for text, starts in said.items():
         world = Moody(takes_s=0.5, mood=until(1, replace(BUSY, text=text)))
-        await run(world.engine(limits=Limits(0, 0, 0, 0, 1)), [smtp()])
+        await run(world.engine(limits=Limits(0, 0, 0, 0, 1, 0)), [smtp()])
         assert world.starts("192.0.0.1")[: len(starts)] == starts
         assert ("deferred_dropped" in world.records[0]["flags"]) == (len(starts) == 1)
 
@@ -576,7 +581,7 @@ async def test_a_refused_connection_is_no_matter_of_the_moment(autojump_clock: o
 async def test_what_was_answered_is_not_asked_again(autojump_clock: object) -> None:
     """A server that turns us away after three answers is left alone, asked for the rest, and for that one again."""
     world = Moody(takes_s=0.5, mood=lambda now: BUSY if 2.9 < now < 60 else None)
-    await run(world.engine(Limits(0, 0, 0, 1, 1)), [smtp()])
+    await run(world.engine(Limits(0, 0, 0, 1, 1, 0)), [smtp()])
     (record,) = world.records
     assert record["connections"] == QUESTIONS + 1
     assert looks(record) == ["rate_limited", "ok"]
@@ -591,7 +596,7 @@ async def test_an_address_that_spoke_of_load_is_left_alone_by_all(autojump_clock
     """Three endpoints at one address: what the first was told holds for the others too."""
     world = Moody(takes_s=0.5, mood=lambda now: BUSY if now < 60 else None)
     three = [replace(smtp(1), port=port) for port in (25, 587, 2525)]
-    await run(world.engine(Limits(0, 0, 0, 1, 1), (Version.TLS1_2,)), three)
+    await run(world.engine(Limits(0, 0, 0, 1, 1, 0), (Version.TLS1_2,)), three)
     starts = world.starts("192.0.0.1")
     assert starts[0] == 0
     assert starts[1] >= 60
@@ -611,7 +616,9 @@ async def test_who_waits_takes_no_place(autojump_clock: object) -> None:
                 World.fill_in(self, answer)
 
     half = Half(takes_s=0.1)
-    engine = half.engine(Limits(endpoints=1, connections=1, rate=0, per_address=0, per_address_rate=0))
+    engine = half.engine(
+        Limits(endpoints=1, connections=1, rate=0, per_address=0, per_address_rate=0, per_network_rate=0)
+    )
     await run(engine, [*map(smtp, range(100)), smtp(200)])
     assert half.records[0]["address"] == "192.0.0.200"
     assert [record["status"] for record in half.records] == ["tls"] * 101
@@ -621,7 +628,7 @@ async def test_who_waits_takes_no_place(autojump_clock: object) -> None:
 async def test_beyond_the_bound_nobody_waits(autojump_clock: object) -> None:
     """Then the record is written at once, and says so."""
     world = Moody(takes_s=0.5, mood=lambda _: BUSY)
-    engine = world.engine(Limits(0, 0, 0, 0, 0, deferred=2), retries=1)
+    engine = world.engine(Limits(0, 0, 0, 0, 0, 0, deferred=2), retries=1)
     await run(engine, map(smtp, range(5)))
     dropped = [record for record in world.records if "deferred_dropped" in record["flags"]]
     assert (len(dropped), len(world.records)) == (3, 5)

@@ -1,5 +1,7 @@
 """What is said to workers, and by them: all of it comes back as it was."""
 
+from collections import Counter
+
 import orjson
 import trustme
 from hypothesis import given
@@ -11,26 +13,26 @@ from scanner.connection import Timeouts
 from scanner.endpoint_result import TlsaToMatch
 from scanner.errand import (
     Errand,
-    Heard,
     endpoint_line,
     errand_line,
     log_line,
     read_endpoint,
     read_errand,
-    read_tally,
+    read_report,
     read_tlsa,
-    tally_line,
+    report_line,
     tlsa_line,
 )
 from scanner.limits import Limits
 from scanner.mail_policy.dane import Tlsa
+from scanner.pace import Learnt, Sign, SlowNetwork
 from scanner.question import Wanted
+from scanner.standing import Standing
 from scanner.tls.names import Version
 from scanner.trust import TrustStore
 from targets.prefixes import Prefixes
 from targets.services import SERVICES
 from targets.target import Endpoint, Origin
-from tests.conftest import as_written
 
 octets = st.integers(0, 255)
 records = st.builds(Tlsa, octets, octets, octets, st.binary(max_size=64))
@@ -80,11 +82,14 @@ def test_an_endpoint_comes_back(endpoint: Endpoint, tlsa: TlsaToMatch | None) ->
         assert (message["id"], read_tlsa(message)) == (endpoint.id, tlsa)
 
 
-@given(st.integers(0), st.integers(0), st.integers(0), st.floats(0))
-def test_a_tally_comes_back(begun: int, waiting: int, connections: int, wakes_in_s: float) -> None:
-    """Infinity, too: nothing wakes by itself."""
-    heard = Heard(begun % 2**53, waiting % 2**53, connections % 2**53, wakes_in_s)
-    assert read_tally(as_written(orjson.loads(tally_line(heard)))) == heard
+def test_a_report_comes_back() -> None:
+    """How a worker stands, and what it has learnt."""
+    standing = Standing(
+        connections=9, open=2, errors={"tls": {"timeout": 3}}, times={"connect": {"smtp": [1, 2]}}, next_look_s=2.5
+    )
+    learnt = Learnt(3, 2, Counter(dict.fromkeys(Sign, 5)), (SlowNetwork("192.0.2.0/24", 7, 1.5),))
+    for said in ((standing, learnt), (Standing(), Learnt())):
+        assert read_report(orjson.loads(report_line(*said))) == said
 
 
 def test_anything_can_be_logged() -> None:

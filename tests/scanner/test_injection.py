@@ -34,6 +34,7 @@ from targets.target import Endpoint, Origin
 from tests.peers import command
 from tests.peers.ahead import IMAP, POP3, PROTOCOLS, SIEVE, SMTP, Behind, Mail, reads_ahead
 from tests.peers.memory import FIN, RST, Act, Network, Peer, Turn
+from tests.peers.nameserver import NOBODY
 from tests.peers.scripted import Script, Server, serving
 from tests.peers.tls_server import HOST, Closed, Spoils, TlsServer, server_context, smtp_inside
 from tests.scanner.answers import (
@@ -571,6 +572,7 @@ async def run(path: Path, *targets: str) -> None:
             timeouts=PATIENCE,
             retries=0,
             hello_name="scan.example.test",
+            resolvers=(NOBODY,),
             progress=False,
         )
         assert await Run(config, output.fileno()).scan() is ExitCode.COMPLETE

@@ -1,9 +1,11 @@
 """What the options hold. What is refused, and how it is said, is in test_cli.py."""
 
+from ipaddress import ip_address
+
 import pytest
 import typer
 
-from scanner.options.values import complete_services, complete_versions, parse_size
+from scanner.options.values import complete_services, complete_versions, parse_listener, parse_size
 
 
 @pytest.mark.parametrize(
@@ -27,3 +29,12 @@ def test_sizes() -> None:
     for text in ("", "0", "-1", "1.5G", "G", "1 G", "1GB"):
         with pytest.raises(typer.BadParameter, match="is not a size"):
             parse_size(text)
+
+
+def test_where_to_listen() -> None:
+    """An address and a port, either of which may be any; no name, for that may be several."""
+    for text, address, port in (("127.0.0.1:9100", "127.0.0.1", 9_100), ("[::1]:0", "::1", 0)):
+        assert parse_listener(text) == (ip_address(address), port)
+    for text in ("9100", ":9100", "localhost:9100", "::1:9100", "[::1]", "127.0.0.1:65536", "127.0.0.1:", "[x]:1", ""):
+        with pytest.raises(typer.BadParameter, match="is not an ADDRESS:PORT"):
+            parse_listener(text)

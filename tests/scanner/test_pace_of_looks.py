@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import pytest
 import trio
 
-from scanner.limits import Limits, Schedule
+from scanner.limits import Limits
 from scanner.looks import LOAD_S, LONGEST_S, MOST_IN_ALL_S, MOST_REMEMBERED, SLOWER_S, Patience
+from scanner.schedule import Schedule
 from targets.target import Endpoint
 from tests.peers.memory import FIN, Peer, Turn
 from tests.scanner.scanned import ADDRESS, BUSY_SMTP, SMTP, TLS, Scan, endpoint, looks, named, scanned, versions
@@ -30,7 +31,11 @@ async def test_a_word_of_load_ends_the_look(autojump_clock: object, retries: int
 
 async def test_side_by_side(autojump_clock: object) -> None:
     """Connections that are open meanwhile end, each with its answer; then the look is over, and none is added."""
-    scan = Scan({ADDRESS: [SMTP, SMTP, SMTP, BUSY_SMTP]}, Limits(per_address=3, per_address_rate=0), retries=0)
+    scan = Scan(
+        {ADDRESS: [SMTP, SMTP, SMTP, BUSY_SMTP]},
+        Limits(per_address=3, per_address_rate=0, per_network_rate=0),
+        retries=0,
+    )
     (made,) = await scan.run([endpoint("smtp")])
     assert (
         len(scan.starts) <= 1 + 3 + 2
@@ -92,7 +97,8 @@ async def test_that_has_a_bound_too(autojump_clock: object) -> None:
             taken.append(number)
             yield each
 
-    scan = Scan({ADDRESS: [BUSY_SMTP]}, Limits(endpoints=10, deferred=5), retries=1)
+    limits = Limits(endpoints=10, deferred=5, per_address_rate=0, per_network_rate=0)
+    scan = Scan({ADDRESS: [BUSY_SMTP]}, limits, retries=1)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(scan.run, names())
         await trio.sleep(30)
@@ -105,7 +111,7 @@ async def test_that_has_a_bound_too(autojump_clock: object) -> None:
 
 def test_withdrawing() -> None:
     """Jobs of one address leave the queue, and nothing else does; a place that is empty now is passed over."""
-    schedule: Schedule[str] = Schedule(Limits(per_address=2, per_address_rate=0, rate=0))
+    schedule: Schedule[str] = Schedule(Limits(per_address=2, per_address_rate=0, rate=0, per_network_rate=0))
     for address in ("a", "b"):
         for number in range(3):
             schedule.push(address, f"{address}{number}", 0)
@@ -124,7 +130,7 @@ def test_withdrawing() -> None:
 @pytest.mark.parametrize("rate", [0, 1])
 def test_withdrawing_leaves_nothing_behind(rate: float) -> None:
     """Whether its address was due, cooling or full."""
-    schedule: Schedule[str] = Schedule(Limits(per_address_rate=rate, rate=0))
+    schedule: Schedule[str] = Schedule(Limits(per_address_rate=rate, rate=0, per_network_rate=0))
     for number in range(3):
         schedule.push("a", f"a{number}", 0)
     assert schedule.pop(0) == "a0"
@@ -140,7 +146,7 @@ def test_withdrawing_leaves_nothing_behind(rate: float) -> None:
 
 def test_begun_ones_go_first_when_some_have_left() -> None:
     """What was begun keeps its place before what is new."""
-    schedule: Schedule[str] = Schedule(Limits(per_address_rate=0, rate=0))
+    schedule: Schedule[str] = Schedule(Limits(per_address_rate=0, rate=0, per_network_rate=0))
     for job, begun in (("new", False), ("gone", True), ("begun", True)):
         schedule.push("a", job, 0, begun=begun)
     schedule.withdraw("a", lambda job: job != "gone")
@@ -154,11 +160,11 @@ def test_begun_ones_go_first_when_some_have_left() -> None:
 
 def test_a_slow_address() -> None:
     """It is slow for as long as something waits for it."""
-    schedule: Schedule[str] = Schedule(Limits(rate=0))
+    schedule: Schedule[str] = Schedule(Limits(rate=0, per_network_rate=0))
     schedule.push("a", "a0", 0)
     assert not schedule.is_slow("a")
     schedule.pop(0)
-    schedule.slow_down("a", SLOWER_S, 60)
+    schedule.slow_down("a", SLOWER_S, 0, until=60)
     assert schedule.is_slow("a")
     schedule.done("a", 1)
     assert schedule.pop(60) is None

@@ -22,7 +22,7 @@ from tests.peers.scripted import Talk, closed, serving, smtp
 from tests.peers.tls_server import TlsServer, smtp_inside
 
 TWO = ("--processes", "2", "--services", "smtp")
-QUICK = ("--versions", "1.2", "--timeout-greeting", "20")
+QUICK = ("--versions", "1.2", "--timeout-greeting", "8")
 UNTIMED = ("run_id", "started", "duration_ms", "timings_ms", "looks")
 
 
@@ -145,7 +145,7 @@ async def test_a_worker_that_is_killed(number: int) -> None:
     assert set(counts(done).values()) == {1}
     assert len(done.endpoints) == 102
     assert done.end["endpoints"]["status"] == {"unreachable": 100, "tls": 2}
-    assert done.errors.count("a worker died") == 2
+    assert done.errors.count("a worker ") == 2  # died, or could not be started
     assert signal.Signals(number).name in done.errors
 
 
@@ -163,7 +163,7 @@ async def test_a_parent_that_is_killed(tmp_path: Path) -> None:
             run.process.kill()
             await run.process.wait()
             await gone(pids)
-        options = (*files, *TWO, "--versions", "1.2", "--timeout-greeting", "0.5")
+        options = (*files, *TWO, *QUICK)
         done = await scan("--input", "-", *options, stdin="\n".join(lines).encode())
     records = records_of(output.read_bytes())
     assert done.code == 0
@@ -176,13 +176,13 @@ async def test_a_parent_that_is_killed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal(number: int) -> None:
     """What is in flight is finished, in all workers, and nothing new is begun."""
-    async with serving({"slow": slow, "also slow": slow}) as servers:
-        async with running("--rate", "4", lines=[f"smtp://{each.place}" for each in servers.values()]) as run:
-            await run.say(f"smtp://127.46.8.0/22:{closed().port}\n".encode())
-            for server in servers.values():
-                await server.visited.wait()
-            run.process.send_signal(number)
-            done = await run.done()
+    async with serving({"slow": slow, "also slow": slow}) as servers, running("--rate", "4", lines=[]) as run:
+        await run.say("".join(f"smtp://{each.place}\n" for each in servers.values()).encode())
+        await run.say(f"smtp://127.46.8.0/22:{closed().port}\n".encode())
+        for server in servers.values():
+            await server.visited.wait()
+        run.process.send_signal(number)
+        done = await run.done()
     assert (done.code, done.end["complete"]) == (3, False)
     assert {"tls"} <= set(done.end["endpoints"]["status"])
     assert done.end["endpoints"]["unfinished"] > 0
@@ -193,17 +193,17 @@ async def test_a_signal(number: int) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_second_signal(number: int) -> None:
     """The connections are cut, and the run has its last record; no worker is left."""
-    async with serving({"silent": silent}) as servers:
-        async with running(lines=[f"smtp://{closed().place}", f"smtp://{servers['silent'].place}"]) as run:
-            await servers["silent"].visited.wait()
-            await run.read_until(b'"unreachable"')
-            pids = workers_of(run.process.pid)
-            run.process.send_signal(number)
-            await run.read_errors_until(b"stopping")
-            began = trio.current_time()
-            run.process.send_signal(number)
-            done = await run.done()
-            assert trio.current_time() - began < 3
+    async with serving({"silent": silent}) as servers, running(lines=[]) as run:
+        await run.say(f"smtp://{closed().place}\nsmtp://{servers['silent'].place}\n".encode())
+        await servers["silent"].visited.wait()
+        await run.read_until(b'"unreachable"')
+        pids = workers_of(run.process.pid)
+        run.process.send_signal(number)
+        await run.read_errors_until(b"stopping")
+        began = trio.current_time()
+        run.process.send_signal(number)
+        done = await run.done()
+        assert trio.current_time() - began < 3
     await gone(pids)
     assert (done.code, done.end["complete"]) == (3, False)
     assert [record["status"] for record in done.endpoints] == ["unreachable"]

@@ -124,7 +124,8 @@ async def test_a_file_name_that_is_no_text(tmp_path: Path) -> None:
 async def test_the_first_record_says_what_was_asked() -> None:
     """Settings, versions and our own name stand in the first record."""
     done = await scan(
-        "--input", "-", "--hello-name", "scan.example.test", "--versions", "1.2,1.3", "--connections", "9"
+        *("--input", "-", "--hello-name", "scan.example.test", "--resolver", "127.53.0.9"),
+        *("--versions", "1.2,1.3", "--connections", "9"),
     )
     start = done.records[0]
     assert (start["event"], start["hello_name"]) == ("start", "scan.example.test")
@@ -454,7 +455,7 @@ async def rude(talk: Talk) -> None:
 
 
 async def test_progress_on_a_terminal(tmp_path: Path) -> None:
-    """On a terminal there is a live line, and a table at the end; nothing from the wire gets there raw."""
+    """On a terminal there are live lines, and a table at the end; nothing from the wire gets there raw."""
     terminal, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 200, 0, 0))
     path = tmp_path / "out.jsonl"
@@ -476,7 +477,8 @@ async def test_progress_on_a_terminal(tmp_path: Path) -> None:
         os.close(terminal)
     assert code == 0
     assert b"1 in flight" in shown
-    assert b"1 done" in shown
+    assert b"1 of 2 done" in shown
+    assert b"connect refused 1" in shown
     assert b"unreachable 1" in shown
     assert b"Endpoints" in shown
     for line in (b"\x1b[2J", b"owned", b"\x07"):

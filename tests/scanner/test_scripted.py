@@ -19,6 +19,7 @@ from scanner.limits import Limits
 from scanner.run import Run
 from scanner.tls.names import Version
 from scanner.trust import TrustStore
+from tests.peers.nameserver import NOBODY
 from tests.peers.scripted import Script, Server, Talk, closed, serving, smtp, unanswered
 from tests.peers.tls_server import BreaksInside, Sslv2Server, TlsServer, server_context, smtp_inside
 
@@ -553,6 +554,7 @@ async def _scan_all(path: Path) -> tuple[dict[str, Server], float]:
                 timeouts=TIMEOUTS,
                 retries=0,
                 hello_name="scan.example.test",
+                resolvers=(NOBODY,),
                 progress=False,
             )
             anchor = crypto.load_certificate(crypto.FILETYPE_PEM, trustme.CA().cert_pem.bytes())  # of nobody here

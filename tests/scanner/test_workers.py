@@ -20,7 +20,7 @@ from scanner.connection import Patience
 from scanner.dealing import FEW, MOST_AHEAD, MOST_WAITING, shares_of
 from scanner.endpoint_result import TlsaSet, TlsaToMatch
 from scanner.engine import GRACE_S
-from scanner.errand import Errand, errand_line
+from scanner.errand import Errand, begun_line, errand_line
 from scanner.limits import Limits
 from scanner.pipe import Outbox, PipeClosed
 from scanner.question import Wanted
@@ -62,7 +62,8 @@ async def dies(incoming: ReceiveStream, outgoing: SendStream) -> None:
 
 
 async def hangs(incoming: ReceiveStream, outgoing: SendStream) -> None:
-    """One that says nothing, and takes nothing."""
+    """One that says nothing any more, and takes nothing."""
+    await outgoing.send_all(begun_line(0) + b"\n")
     await trio.sleep_forever()
 
 
@@ -158,9 +159,10 @@ class Scan:
     def check(self) -> None:
         """Every endpoint has one record, and the counts say so."""
         assert self.ids == Counter(each.id for each in self.endpoints)
-        tally = self.workers.tally
-        assert (tally.taken, tally.over, tally.unfinished) == (len(self.endpoints), len(self.endpoints), 0)
-        assert (tally.waiting, tally.in_flight) == (0, 0)
+        end = self.workers.standing()
+        assert (end.taken, end.recorded, end.unfinished) == (len(self.endpoints), len(self.endpoints), 0)
+        assert (end.waiting, end.in_flight, end.open) == (0, 0, 0)
+        assert end.connections == end.answered + sum(sum(kinds.values()) for kinds in end.errors.values())
 
 
 def timeless(records: Sequence[Record]) -> list[tuple[Any, ...]]:
@@ -179,7 +181,7 @@ async def test_all_have_their_record(
     await scan.run(monkeypatch)
     scan.check()
     assert len(scan.scopes) == processes
-    assert scan.workers.tally.connections == scan.connected.total() == 60
+    assert scan.workers.standing().connections == scan.connected.total() == 60
     assert not scan.workers.stopped
     alone = Scan(endpoints, peers, 1)
     await alone.run(monkeypatch)
@@ -229,7 +231,7 @@ async def test_workers_that_die(autojump_clock: trio.testing.MockClock, monkeypa
     assert len(scan.scopes) == 2 + 4
     assert not scan.given_up
     assert [(each["log_level"], each["how"]) for each in logs] == [("error", "SIGKILL")] * 4
-    assert scan.workers.tally.connections <= scan.connected.total()
+    assert 200 <= scan.workers.standing().connections <= scan.connected.total()
 
 
 async def test_a_worker_that_hangs(autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,7 +255,7 @@ async def test_half_a_line(autojump_clock: trio.testing.MockClock, monkeypatch: 
 
     async def speaks(incoming: ReceiveStream, outgoing: SendStream) -> None:
         await trio.sleep(1)
-        first = orjson.dumps({"type": "endpoint", "id": endpoints[0].id})
+        first = orjson.dumps({"type": "endpoint", "id": endpoints[0].id, "connections": 3})
         stranger = orjson.dumps({"type": "endpoint", "id": "https://192.0.2.1:443"})
         second = orjson.dumps({"type": "endpoint", "id": endpoints[1].id})
         await outgoing.send_all(b"\n".join([first, first, stranger, second[:20]]))
@@ -261,7 +263,7 @@ async def test_half_a_line(autojump_clock: trio.testing.MockClock, monkeypatch: 
     scan = Scan(endpoints, processes=1, behaviours=[speaks])
     await scan.run(monkeypatch)
     scan.check()
-    assert [len(record) > 2 for record in scan.records] == [False, True]
+    assert [len(record) > 3 for record in scan.records] == [False, True]
 
 
 @pytest.mark.parametrize("behaviour", [dies, "fork"])
@@ -284,8 +286,8 @@ async def test_workers_that_cannot_be_started(
         await scan.run(monkeypatch)
     assert len(scan.scopes) == MOST_FAILURES
     assert scan.workers.stopped
-    tally = scan.workers.tally
-    assert (tally.taken, tally.over, tally.unfinished) == (10, len(scan.given_up), 10 - len(scan.given_up))
+    end = scan.workers.standing()
+    assert (end.taken, end.recorded, end.unfinished) == (10, len(scan.given_up), 10 - len(scan.given_up))
     assert logs[-1]["event"] == "workers cannot be started, and so the run stops"
 
 
@@ -314,8 +316,8 @@ async def test_a_stop(autojump_clock: trio.testing.MockClock, monkeypatch: pytes
         scan.workers.stop()
         began = trio.current_time()
     assert trio.current_time() - began < GRACE_S
-    tally = scan.workers.tally
-    assert (tally.taken, tally.over, tally.unfinished) == (40, 6, 34)
+    end = scan.workers.standing()
+    assert (end.taken, end.recorded, end.unfinished) == (40, 6, 34)
     assert len(scan.records) == 6
     assert {record["status"] for record in scan.records} == {"tls"}
     assert scan.workers.stopped
@@ -334,7 +336,7 @@ async def test_an_end_that_waits_for_nobody(
         getattr(scan.workers, order)()
         began = trio.current_time()
     assert trio.current_time() - began == pytest.approx(within_s, abs=0.01)
-    assert scan.workers.tally.unfinished == 40 - len(scan.records)
+    assert scan.workers.standing().unfinished == 40 - len(scan.records)
 
 
 async def test_a_death_after_a_stop(autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -347,7 +349,7 @@ async def test_a_death_after_a_stop(autojump_clock: trio.testing.MockClock, monk
         await trio.sleep(1)
         scan.scopes[0].cancel()
     assert len(scan.scopes) == 1
-    assert scan.workers.tally.unfinished == 4
+    assert scan.workers.standing().unfinished == 4
 
 
 async def test_certificates_come_first(autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch) -> None:

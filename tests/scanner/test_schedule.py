@@ -4,17 +4,23 @@ import heapq
 from collections import defaultdict
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import pairwise
 from math import inf, isclose
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scanner.limits import BURST_S, Limits, Schedule
+from scanner.limits import BURST_S, Limits
+from scanner.schedule import Schedule, Waits
+from targets.prefixes import Prefixes
 
 UNLIMITED = Limits(endpoints=0, connections=0, rate=0, per_address=0, per_address_rate=0, per_network_rate=0)
-ADDRESSES = ("192.0.2.1", "192.0.2.2", "192.0.2.3")
+ADDRESSES = ("192.0.2.1", "192.0.2.2", "192.0.2.3", "198.51.100.1", "198.51.100.2", "2001:db8::1", "2001:db8:0:1::1")
 TINY_S = 1e-9  # what adding up seconds may be wrong by
+
+network_of = Prefixes().network_of
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,7 @@ limits = st.builds(
     rate=st.sampled_from([0, 1.0, 3.0, 7.5, 100.0, 1000.0]),
     per_address=st.sampled_from([0, 1, 2]),
     per_address_rate=st.sampled_from([0, 0.7, 1.0, 3.0, 100.0]),
+    per_network_rate=st.sampled_from([0, 0.7, 2.0, 30.0, 400.0]),
 )
 
 
@@ -101,9 +108,12 @@ def test_the_limits_hold(of: Limits, work: list[Job]) -> None:
     assert sorted(job.number for _, job in starts) == list(range(len(work)))
     assert simulation.schedule.in_flight == 0
     assert not simulation.schedule._lanes, "an address that nobody asks about any more, or a job, is kept"
-    assert simulation.wakes <= 3 * len(work) + 1
+    assert not simulation.schedule._networks
+    assert simulation.wakes <= 5 * len(work) + 1
     _check_pauses(of, starts)
-    _check_rate(of, [when for when, _ in starts])
+    _check_rate(of.rate, [when for when, _ in starts])
+    for network in {network_of(job.address) for job in work}:
+        _check_rate(of.per_network_rate, [when for when, job in starts if network_of(job.address) == network])
     _check_order(starts)
 
 
@@ -116,13 +126,13 @@ def _check_pauses(of: Limits, starts: list[tuple[float, Job]]) -> None:
         last[job.address] = when
 
 
-def _check_rate(of: Limits, starts: list[float]) -> None:
+def _check_rate(rate: float, starts: list[float]) -> None:
     """In every window there are no more starts than an even pace has, and what BURST_S lets ahead."""
-    if not of.rate:
+    if not rate:
         return
     for first, begin in enumerate(starts):
         for last in range(first, len(starts)):
-            most = (starts[last] - begin + BURST_S) * of.rate + 1
+            most = (starts[last] - begin + BURST_S) * rate + 1
             assert last - first + 1 <= most + 1e-6
 
 
@@ -150,6 +160,7 @@ def test_keep(of: Limits, work: list[Job], modulus: int, when: float) -> None:
     simulation.run()
     assert {job.number for _, job in simulation.starts} == {job.number for job in work} - unwanted
     assert not simulation.schedule._lanes
+    assert not simulation.schedule._networks
 
 
 def test_addresses_take_turns() -> None:
@@ -165,7 +176,9 @@ def test_addresses_take_turns() -> None:
 @pytest.mark.parametrize("rate", [7.0, 10.0, 333.0, 1000.0, 12_345.0])
 def test_an_even_pace(rate: float) -> None:
     """A thousand addresses that wait start at the rate, from wake to wake, without a wake that starts nothing."""
-    schedule: Schedule[int] = Schedule(Limits(connections=0, rate=rate, per_address=0, per_address_rate=0))
+    schedule: Schedule[int] = Schedule(
+        Limits(connections=0, rate=rate, per_address=0, per_address_rate=0, per_network_rate=0)
+    )
     for number in range(1_000):
         schedule.push(str(number), number, 0)
     now, started, wakes = 0.0, 0, 0
@@ -184,7 +197,9 @@ def test_an_even_pace(rate: float) -> None:
 
 def test_a_timer_that_is_late_catches_up_within_the_burst() -> None:
     """After a pause of nothing to do, the pace starts anew: no credit is saved up beyond the burst."""
-    schedule: Schedule[int] = Schedule(Limits(connections=0, rate=100, per_address=0, per_address_rate=0))
+    schedule: Schedule[int] = Schedule(
+        Limits(connections=0, rate=100, per_address=0, per_address_rate=0, per_network_rate=0)
+    )
     for number in range(20):
         schedule.push(str(number), number, 0)
     for now in (0, 50):
@@ -194,7 +209,7 @@ def test_a_timer_that_is_late_catches_up_within_the_burst() -> None:
 
 def test_a_cooling_address_without_jobs_is_forgotten() -> None:
     """The pause of an address outlives its last job, and not by more than itself."""
-    schedule: Schedule[str] = Schedule(Limits(per_address_rate=1))
+    schedule: Schedule[str] = Schedule(Limits(per_address_rate=1, per_network_rate=0))
     schedule.push("192.0.2.1", "first", 0)
     assert schedule.pop(0) == "first"
     schedule.done("192.0.2.1", 0.25)
@@ -209,7 +224,7 @@ def test_a_cooling_address_without_jobs_is_forgotten() -> None:
 
 def test_a_full_house_waits_for_an_end_only() -> None:
     """While every permit is taken, there is no moment to wake for."""
-    schedule: Schedule[str] = Schedule(Limits(connections=1, rate=1000, per_address_rate=0))
+    schedule: Schedule[str] = Schedule(Limits(connections=1, rate=1000, per_address_rate=0, per_network_rate=0))
     schedule.push("192.0.2.1", "first", 0)
     schedule.push("192.0.2.2", "second", 0)
     assert schedule.pop(0) == "first"
@@ -220,8 +235,8 @@ def test_a_full_house_waits_for_an_end_only() -> None:
 
 def test_a_slowed_address() -> None:
     """Its connections leave at the slower pace for as long as something waits; other addresses keep theirs."""
-    schedule: Schedule[str] = Schedule(Limits(rate=0, per_address=0, per_address_rate=1))
-    schedule.slow_down("192.0.2.1", 4)
+    schedule: Schedule[str] = Schedule(Limits(rate=0, per_address=0, per_address_rate=1, per_network_rate=0))
+    schedule.slow_down("192.0.2.1", 4, 0)
     for address in ("192.0.2.1", "192.0.2.2"):
         for number in range(3):
             schedule.push(address, f"{address} {number}", 0)
@@ -239,8 +254,124 @@ def test_a_slowed_address() -> None:
 
 def test_nobody_is_made_faster() -> None:
     """An address that is left alone for longer anyway stays so."""
-    schedule: Schedule[str] = Schedule(Limits(rate=0, per_address=0, per_address_rate=0.1))
-    schedule.slow_down("192.0.2.1", 4)
+    schedule: Schedule[str] = Schedule(Limits(rate=0, per_address=0, per_address_rate=0.1, per_network_rate=0))
+    schedule.slow_down("192.0.2.1", 4, 0)
     schedule.push("192.0.2.1", "first", 0)
     schedule.push("192.0.2.1", "second", 0)
     assert (schedule.pop(0), schedule.pop(4), schedule.pop(10)) == ("first", None, "second")
+
+
+# --- networks ---------------------------------------------------------------------------------------------------------
+
+
+def popped(schedule: Schedule[str], moments: int, step_s: float = 0.5) -> list[tuple[float, str]]:
+    """What starts, and when, from moment to moment; each is over at once."""
+    starts = []
+    for number in range(moments):
+        now = number * step_s
+        while job := schedule.pop(now):
+            starts.append((now, job))
+            schedule.done(job.split()[0], now)
+    return starts
+
+
+def test_a_pace_of_networks() -> None:
+    """The addresses of a network share its pace, and take turns; another network has its own."""
+    schedule: Schedule[str] = Schedule(Limits(rate=0, per_address=0, per_address_rate=0, per_network_rate=1))
+    for address in ("192.0.2.1", "192.0.2.2", "198.51.100.1", "2001:db8::1", "2001:db8:0:1::1"):
+        for number in range(2):
+            schedule.push(address, f"{address} {number}", 0)
+    starts = popped(schedule, 10)
+    assert [start for start in starts if start[1].startswith("192.")] == [
+        (0, "192.0.2.1 0"),
+        (1, "192.0.2.2 0"),
+        (2, "192.0.2.1 1"),
+        (3, "192.0.2.2 1"),
+    ]
+    assert [when for when, job in starts if job.startswith("198.")] == [0, 1]
+    assert [when for when, job in starts if job.startswith("2001:")] == [0, 1, 2, 3]
+    assert not schedule._networks
+
+
+def test_the_three_paces_hold_together() -> None:
+    """The slowest of them counts: of the address, then of the network, then of the whole."""
+    schedule: Schedule[str] = Schedule(Limits(rate=1.5, per_address=0, per_address_rate=0.5, per_network_rate=1))
+    for address in ("192.0.2.1", "192.0.2.2", "192.0.2.3", "198.51.100.1"):
+        for number in range(2):
+            schedule.push(address, f"{address} {number}", 0)
+    starts = popped(schedule, 200, 0.1)
+    assert len(starts) == 8
+    _check_rate(1.5, [when for when, _ in starts])
+    _check_rate(1, [when for when, job in starts if job.startswith("192.")])
+    for address in ("192.0.2.1", "192.0.2.2", "192.0.2.3"):
+        first, second = (when for when, job in starts if job.split()[0] == address)
+        assert second - first >= 2
+
+
+def test_what_was_begun_goes_first_in_its_network_too() -> None:
+    """And before what is new in other networks."""
+    schedule: Schedule[str] = Schedule(UNLIMITED)
+    for job, begun in (("192.0.2.1 new", False), ("198.51.100.1 new", False), ("192.0.2.2 begun", True)):
+        schedule.push(job.split()[0], job, 0, begun=begun)
+    assert [job for _, job in popped(schedule, 1)] == ["192.0.2.2 begun", "192.0.2.1 new", "198.51.100.1 new"]
+
+
+def test_a_network_is_held() -> None:
+    """Nothing of it starts before then, whether it is due now or not; others go on."""
+    schedule: Schedule[str] = Schedule(UNLIMITED)
+    for job in ("192.0.2.1 a", "192.0.2.2 b", "198.51.100.1 c"):
+        schedule.push(job.split()[0], job, 0)
+    schedule.hold("192.0.2.1", 2)
+    assert popped(schedule, 8) == [(0, "198.51.100.1 c"), (2, "192.0.2.1 a"), (2, "192.0.2.2 b")]
+    assert not schedule._networks
+
+
+def test_an_address_is_let_go_again_by_halves() -> None:
+    """After a minute without a word, and after each minute more, until it has its usual pace."""
+    schedule: Schedule[int] = Schedule(Limits(rate=0, per_address_rate=1, per_network_rate=0))
+    for number in range(60):
+        schedule.push("192.0.2.1", number, 0)
+    schedule.slow_down("192.0.2.1", 4, 0)
+    starts = []
+    for now in range(180):
+        if schedule.pop(now) is not None:
+            starts.append(now)
+            schedule.done("192.0.2.1", now)
+    gaps = [(first, second - first) for first, second in pairwise(starts)]
+    assert {gap for when, gap in gaps if when < 60} == {4}
+    assert {gap for when, gap in gaps if 60 <= when < 120} == {2}
+    assert {gap for when, gap in gaps if when >= 120} == {1}
+
+
+def test_what_jobs_wait_for() -> None:
+    """Each of them is counted once."""
+    schedule: Schedule[str] = Schedule(Limits(connections=5, rate=0, per_address=1, per_address_rate=1))
+    for number in range(100):
+        schedule.push("192.0.2.1", f"192.0.2.1 {number}", 0)
+        schedule.push(f"192.0.2.{10 + number}", f"192.0.2.{10 + number} a", 0)
+        schedule.push(f"198.51.{number}.1", f"198.51.{number}.1 a", 0)
+    while schedule.pop(0):
+        pass
+    assert schedule.waits(0) == Waits(address=99, network=100, total=300 - 5 - 99 - 100)
+    schedule.slow_down("192.0.2.1", 10, 0)
+    assert schedule.waits(0) == Waits(back_off=99, network=100, total=300 - 5 - 99 - 100)
+
+
+def test_ten_thousand_networks_that_wait_cost_nothing() -> None:
+    """To pop a job takes as long as without them."""
+
+    def seconds(waiting: int) -> float:
+        schedule: Schedule[str] = Schedule(Limits(connections=0, rate=0, per_address=0, per_network_rate=0.001))
+        for number in range(waiting):
+            for _ in range(2):
+                schedule.push(f"10.{number >> 8}.{number & 255}.1", "waits", 0)
+        while schedule.pop(0):
+            pass
+        began = process_time()
+        for number in range(5_000):
+            schedule.push(f"11.{number >> 8}.{number & 255}.1", "goes", 1)
+            assert schedule.pop(1) == "goes"
+        return process_time() - began
+
+    alone = min(seconds(0) for _ in range(5))
+    assert min(seconds(10_000) for _ in range(5)) < 3 * alone
