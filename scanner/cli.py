@@ -1,6 +1,7 @@
 """The `tlsweep` command: which commands there are. The module of one is imported when it is asked for."""
 
 import gc
+import signal
 from collections import UserDict
 from importlib import import_module
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 from scanner import __version__
 
 # In the order of `--help`; each is a module of scanner/commands/.
-COMMANDS = ("scan", "services", "findings", "schema", "about")
+COMMANDS = ("scan", "merge", "services", "findings", "schema", "about")
 
 
 class _Loaded(UserDict[str, Any]):
@@ -52,7 +53,11 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """The entry point of the `tlsweep` command."""
+    """The entry point of the `tlsweep` command.
+
+    A scan answers SIGUSR1 while it runs; whoever sends it a moment too early or too late does not end the process.
+    """
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     app()
 
 

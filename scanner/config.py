@@ -12,6 +12,7 @@ from targets.prefixes import Prefixes
 from targets.resolving.limits import DnsLimits
 from targets.rules import Rules
 from targets.services import Service, services_named
+from targets.shares import Share
 from targets.target import Address, IPNetwork
 
 STDOUT = "-"
@@ -25,6 +26,7 @@ class Config:
     inputs: tuple[str, ...] = ()
     rules: Rules = field(default_factory=Rules)  # how they are read
     seed: int | None = None  # of the order in networks; None: by chance
+    shard: tuple[int, int] | None = None  # which share of all this is, from 1, and of how many
     output: str = STDOUT
     resume: bool = False  # go on with what the output holds
     rotate_bytes: int | None = None  # how large a file may be before the next one is begun; None: there is one
@@ -48,6 +50,11 @@ class Config:
     with_policies: bool = True  # ask mail domains for what they promise: DANE, MTA-STS, TLS-RPT
     progress: bool = True
     metrics: tuple[Address, int] | None = None  # where to serve them; None: nowhere
+
+    @property
+    def share(self) -> Share:
+        """What of the input falls to this run."""
+        return Share(*self.shard or (1, 1), self.prefixes)
 
     def settings(self) -> dict[str, Any]:
         """What the `run` record says of them."""
@@ -78,6 +85,11 @@ class Config:
             "probes": self.wanted.probes,
             "economical": self.wanted.economical,
         }
+
+
+def shown_shard(shard: tuple[int, int] | None) -> str | None:
+    """As `--shard` has it."""
+    return None if shard is None else f"{shard[0]}/{shard[1]}"
 
 
 def shown_path(path: str) -> str:

@@ -1,6 +1,8 @@
 """Who scans for a run: an engine in this process, or workers with one each."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from math import inf
 from typing import Any, Protocol
 
@@ -11,6 +13,7 @@ from scanner.connection import Connection, dial
 from scanner.engine import Engine, OnOver
 from scanner.pace import Learnt
 from scanner.question import Answer
+from scanner.schedule import Queue
 from scanner.standing import Standing
 from scanner.traffic import CUT_OFF, INTERNAL_ERROR, Traffic
 from targets.target import Endpoint
@@ -18,6 +21,9 @@ from targets.target import Endpoint
 # New objects between two searches for cycles: a scan leaves none, and with Python's own 700 they take 4 to 8 % of it,
 # with 10,000 still 2 %.
 GARBAGE_THRESHOLD = 50_000
+
+
+Closely = tuple[list[Queue], Counter[str], list[tuple[Endpoint, Answer]]]
 
 
 class Crew(Protocol):
@@ -42,6 +48,9 @@ class Crew(Protocol):
 
     def learnt(self) -> Learnt:
         """What was learnt of strain."""
+
+    def look_closely(self, most: int) -> Closely:
+        """What waits for each address and in each network, and the oldest connections in flight."""
 
 
 class OwnEngine(Engine):
@@ -79,6 +88,11 @@ class OwnEngine(Engine):
             open=len(self._traffic),
             answered=self._traffic.answered,
             errors={stage: dict(kinds) for stage, kinds in self._traffic.errors.items()},
+            waits=asdict(self.waits()),
             times=self._traffic.times(),
             next_look_s=max(0.0, wakes_at - trio.current_time()) if wakes_at < inf else None,
         )
+
+    def look_closely(self, most: int) -> Closely:
+        """What waits for each address and in each network, and the oldest connections in flight."""
+        return self.queues(), self.held(), self._traffic.oldest(most)

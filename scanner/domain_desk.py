@@ -15,8 +15,7 @@ from dataclasses import replace
 import structlog
 import trio
 
-from scanner.domain_record import sts_record_of
-from scanner.domain_status import Known, StsFound, known_of
+from scanner.domain_status import Known, StsFound, known_of, sts_record_of
 from scanner.domains import Domains, Waiting
 from scanner.endpoint_result import EndpointResult, TlsaToMatch
 from scanner.mail_policy.https import Fetched
@@ -97,6 +96,9 @@ class DomainDesk:
 
     def take(self, targets: DomainTargets) -> None:
         """Take a domain in; its fresh endpoints are to be scanned then."""
+        if not targets.is_own:
+            self._note(targets)
+            return
         self.taken += 1
         try:
             waiting = self._expect(targets)
@@ -105,6 +107,12 @@ class DomainDesk:
             self._note_bug(waiting, error)
         if not waiting.left:
             self._is_ready([waiting])
+
+    def _note(self, targets: DomainTargets) -> None:
+        try:
+            self._domains.note(targets)
+        except Exception as error:  # a bug of ours, which costs its endpoints no more than what its TLSA records say
+            log.error("internal error", domain=targets.answer.domain.name, exc_info=error)
 
     def _expect(self, targets: DomainTargets) -> Waiting:
         record = sts_record_of(targets.answer)

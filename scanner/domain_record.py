@@ -6,19 +6,13 @@ from typing import Any
 from scanner.domain_status import Joined, Known, StsFound, status_of
 from scanner.mail_policy.conformance import DaneMx, StsMx, dane_results, starttls_of, sts_results
 from scanner.mail_policy.dane import Dane, Judged, tlsas_of, usability
-from scanner.mail_policy.mta_sts import StsPolicy, StsRecord, read_sts_record
+from scanner.mail_policy.mta_sts import StsPolicy, StsRecord
 from scanner.mail_policy.result import Result
-from scanner.mail_policy.text_record import texts_of
-from scanner.mail_policy.tls_rpt import read_tls_rpt
+from scanner.mail_policy.tls_rpt import TlsRpt
 from targets.answer import DnsAnswer, DnsStatus
-from targets.mail_answer import DomainAnswer, MailHost, Mx, Srv, SrvAnswer
+from targets.mail_answer import MailHost, Mx, Srv, SrvAnswer
 
 Part = dict[str, Any]
-
-
-def sts_record_of(answer: DomainAnswer) -> StsRecord | None:
-    """What the domain says of a policy; None where it says nothing."""
-    return read_sts_record(texts_of(answer.mta_sts.records)) if answer.mta_sts else None
 
 
 def domain_part(known: Known, *, with_policies: bool) -> Part:
@@ -30,6 +24,7 @@ def domain_part(known: Known, *, with_policies: bool) -> Part:
         "domain": answer.domain.name,
         "status": status_of(known),
         "dnssec": answer.mx.dnssec if answer.mx else None,
+        "canonical": answer.mx.canonical if answer.mx else None,
         "dns": {
             "mx": _word(answer.mx),
             "mta_sts": _word(answer.mta_sts),
@@ -54,7 +49,7 @@ class _Sts:
     """MTA-STS of one domain."""
 
     def __init__(self, known: Known) -> None:
-        self.record = sts_record_of(known.answer)
+        self.record = known.sts_record
         self._found = known.sts or StsFound()
         self._known = known
 
@@ -99,7 +94,7 @@ class _Sts:
 
 
 def _policy(known: Known, mx: DnsAnswer, sts: _Sts) -> Part:
-    return {"dane": _dane(known, mx), "mta_sts": sts.part(), "tls_rpt": _tls_rpt(known.answer.tls_rpt)}
+    return {"dane": _dane(known, mx), "mta_sts": sts.part(), "tls_rpt": _tls_rpt(known.tls_rpt)}
 
 
 def _dane(known: Known, answer: DnsAnswer) -> Part | None:
@@ -114,8 +109,7 @@ def _dane(known: Known, answer: DnsAnswer) -> Part | None:
     return None if results is None else {"results": results}
 
 
-def _tls_rpt(answer: DnsAnswer | None) -> Part | None:
-    found = read_tls_rpt(texts_of(answer.records)) if answer else None
+def _tls_rpt(found: TlsRpt | None) -> Part | None:
     if found is None:
         return None
     return {"addresses": found.addresses, "error": found.error, "results": found.results}

@@ -10,8 +10,10 @@ from enum import StrEnum
 from scanner.conclusion import Status
 from scanner.domains import Domains, tlsa_of_host
 from scanner.endpoint_result import EndpointResult
-from scanner.mail_policy.mta_sts import StsPolicy
+from scanner.mail_policy.mta_sts import StsPolicy, StsRecord, read_sts_record
 from scanner.mail_policy.result import Result
+from scanner.mail_policy.text_record import texts_of
+from scanner.mail_policy.tls_rpt import TlsRpt, read_tls_rpt
 from targets.answer import DnsAnswer, DnsStatus
 from targets.domain_targets import DomainTargets
 from targets.mail_answer import DomainAnswer
@@ -53,12 +55,14 @@ class StsFound:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A domain with all that became known of it."""
+    """A domain with all that became known of it. `sts_record` and `tls_rpt` are what its TXT records say, if any do."""
 
     targets: DomainTargets
     of_mx: tuple[Joined, ...]  # as `answer.hosts`
     of_srv: Mapping[Service, tuple[Joined, ...]]
     sts: StsFound | None = None
+    sts_record: StsRecord | None = None
+    tls_rpt: TlsRpt | None = None
 
     @property
     def answer(self) -> DomainAnswer:
@@ -76,7 +80,14 @@ def known_of(targets: DomainTargets, domains: Domains, sts: StsFound | None) -> 
         service: tuple(tuple((endpoint, domains.result(endpoint)) for endpoint in endpoints) for endpoints in each)
         for service, each in (targets.of_srv or {}).items()
     }
-    return Known(targets, of_mx, of_srv, sts)
+    said = targets.answer.tls_rpt
+    tls_rpt = read_tls_rpt(texts_of(said.records)) if said else None
+    return Known(targets, of_mx, of_srv, sts, sts_record_of(targets.answer), tls_rpt)
+
+
+def sts_record_of(answer: DomainAnswer) -> StsRecord | None:
+    """What the domain says of a policy; None where it says nothing."""
+    return read_sts_record(texts_of(answer.mta_sts.records)) if answer.mta_sts else None
 
 
 def status_of(known: Known) -> DomainStatus | DnsStatus:

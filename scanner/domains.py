@@ -93,19 +93,30 @@ class Domains:
         `policies` is how many things besides its endpoints it waits for: `settle` is told of each.
         """
         self._have_come = True
-        keys = {self._key(endpoint.id): endpoint.id for endpoint in targets.endpoints()}
-        fresh = {endpoint.id for endpoint in targets.fresh}
+        due = self._due(targets)
         waiting = Waiting(targets, policies)
-        for key, name in keys.items():  # nothing may fail from here on: a domain would be half expected
-            will_come = name in fresh or key in self._awaited or not self._forgot
-            if will_come and self._results.get(key) is None:
-                self._awaited.setdefault(key, []).append(waiting)
-                waiting.left += 1
+        for key in due:  # nothing may fail from here on: a domain would be half expected
+            self._awaited.setdefault(key, []).append(waiting)
+            waiting.left += 1
         self._expect(targets)
         if waiting.left:
             self._waiting[waiting] = None
             self.weight += waiting.weight
         return waiting
+
+    def note(self, targets: DomainTargets) -> None:
+        """Take in a domain that has its record in another share of the input: for its TLSA records, as `add` does."""
+        if any(mx.host.tlsa for mx in targets.answer.hosts):
+            for key in self._due(targets):
+                self._awaited.setdefault(key, [])
+            self._expect(targets)
+
+    def _due(self, targets: DomainTargets) -> set[int]:
+        """Those of its endpoints that are not over, and will be."""
+        keys = {self._key(endpoint.id): endpoint.id for endpoint in targets.own_endpoints()}
+        fresh = {endpoint.id for endpoint in targets.fresh}
+        will_come = (key for key, name in keys.items() if name in fresh or key in self._awaited or not self._forgot)
+        return {key for key in will_come if self._results.get(key) is None}
 
     def _expect(self, targets: DomainTargets) -> None:
         """Know the TLSA records of its endpoints when their results come, of those that will."""

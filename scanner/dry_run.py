@@ -23,7 +23,7 @@ def show_plan(config: Config) -> ExitCode:
     """Print it: in sentences on a terminal, as one JSON object elsewhere, as a scan's records are."""
     lists = {f"the block list {shown_path(path)}": read_block_list(path) for path in config.exclude}
     exclusions = Exclusions(config.allow, config.block)
-    census = Census(exclusions, Excluders(config.allow, lists), config.rules.ipv6_most)
+    census = Census(exclusions, Excluders(config.allow, lists), config.rules.ipv6_most, config.share)
     try:
         anyio.run(take_census, census, config.services, config.targets, config.inputs, config.rules, backend="trio")
     except InputError as error:

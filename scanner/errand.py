@@ -1,6 +1,6 @@
 """What a worker is told, and what it says: JSON lines, told apart by `type`.
 
-    to a worker:    errand (first, once) ── endpoint ── tlsa ──▶ end | stop | abort
+    to a worker:    errand (first, once) ── endpoint ── tlsa ──▶ end | stop | abort | state
     from a worker:  endpoint | certificate (records as they are to be written) ── log | begun | report ──▶ over
 
 Pure. A pipe that ends before `over`, or in the other direction before the worker is over, tells of a death.
@@ -34,6 +34,7 @@ Message = dict[str, Any]
 END = b'{"type":"end"}'  # no more endpoints will come: be over when these are
 STOP = b'{"type":"stop"}'  # as `Engine.stop`
 ABORT = b'{"type":"abort"}'  # as `Engine.abort`
+STATE = b'{"type":"state"}'  # print it to standard error
 OVER = b'{"type":"over"}'
 
 

@@ -56,7 +56,7 @@ def open_outputs(config: Config) -> Outputs:
 
 def _recorded(config: Config) -> tuple[Recorded | None, list[Part]]:
     """What the output holds; None where that is nothing, and the run begins."""
-    recorded = Recorded(Domains(are_expected=config.rules.names_are_domains))
+    recorded = Recorded(Domains(are_expected=config.rules.names_are_domains), config.share)
     parts = read_back(config.output, recorded)
     if not parts:
         return None, []

@@ -88,7 +88,7 @@ class Plan:
         self._limits = limits
         found = census.endpoints()
         self.by_service = Counter({service: found[service] for service in SERVICES.values()})
-        self.of_domains = len(census.domains) * ENDPOINTS_OF_A_DOMAIN
+        self.of_domains = census.of_domains
         self.endpoints = self.by_service.total() + self.of_domains
         self.cases = (self._silent(), self._usual())
 

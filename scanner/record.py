@@ -4,9 +4,10 @@ Pure. A part that was not reached is None, and so is a fact that nobody saw.
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any
 
 from scanner.certificate_parts import certificate_facts, in_base64, leaf_part, ocsp_part, scts_part
@@ -51,11 +52,22 @@ MAX_COUNT = 2**64 - 1  # the largest integer of the JSON library; an IPv6 networ
 Record = dict[str, Any]
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_ULID_TIME = 10  # characters, of 26
 
 
 def new_run_id(now: float) -> str:
     """A ULID: 48 bits of milliseconds and 80 of chance, so that runs sort by their time."""
-    number = int(now * 1000) << 80 | secrets.randbits(80)
+    return _ulid(int(now * 1000) << 80 | secrets.randbits(80))
+
+
+def joined_run_id(run_ids: Iterable[str]) -> str:
+    """The ULID of several runs together: the same for the same ones, of the time of the first."""
+    every = sorted(run_ids)
+    named = int.from_bytes(blake2b("/".join(every).encode(), digest_size=10).digest(), "big")
+    return every[0][:_ULID_TIME] + _ulid(named)[_ULID_TIME:]
+
+
+def _ulid(number: int) -> str:
     return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
 

@@ -15,14 +15,15 @@ from typing import Any
 import orjson
 
 from scanner.chain import Unseen
-from scanner.config import Config
+from scanner.config import Config, shown_shard
 from scanner.domains import Domains
 from scanner.endpoint_result import recorded_result
 from scanner.output import Packing, packing_of, part_path
 from scanner.record import SCHEMA, Record
 from targets.archive import ArchiveError, Unpacker, whole_bytes
 from targets.seen import KeySet
-from targets.target import Endpoint, MailDomain, Rejection
+from targets.shares import WHOLE, Share
+from targets.target import Endpoint, MailDomain, Origin, Rejection, endpoint_named
 
 BLOCK_BYTES = 1_048_576
 _KINDS = {Packing.GZIP: "gzip", Packing.ZSTD: "zstd"}
@@ -46,10 +47,14 @@ class Part:
 
 
 class Recorded:
-    """What is recorded. `joined` gets the results of endpoints that a mail domain may ask for."""
+    """What is recorded. `joined` gets the results of endpoints that a mail domain may ask for.
 
-    def __init__(self, joined: Domains) -> None:
+    `share`: what of the input the run has; what a domain has elsewhere, it does not wait for.
+    """
+
+    def __init__(self, joined: Domains, share: Share = WHOLE) -> None:
         self.joined = joined
+        self._share = share
         self.certificates_seen = Unseen()
         self.first: Record = {}  # the record of the start
         self.endpoints = self.domains = self.rejected = self.certificates = 0
@@ -98,8 +103,7 @@ class Recorded:
         self.domains += 1
         self.joined.announce()
         self._keys.add(b"domain " + record["id"].encode())
-        hosts = [*record["mx"], *(each for targets in (record["srv"] or {}).values() for each in targets or ())]
-        if record["status"] != "error" and all(None not in host["statuses"] for host in hosts):
+        if record["status"] != "error" and not any(map(self._share.has_address, unknown_addresses(record))):
             self._keys.add(b"whole " + record["id"].encode())
 
     def has_endpoint(self, endpoint: Endpoint) -> bool:
@@ -121,6 +125,15 @@ class Recorded:
         return key in self._keys
 
 
+def unknown_addresses(domain: Record) -> Iterator[str]:
+    """The addresses of the endpoints that a domain's record does not know the status of."""
+    hosts = [*domain["mx"], *(each for targets in (domain["srv"] or {}).values() for each in targets or ())]
+    for host in hosts:
+        for endpoint, status in zip(host["endpoints"], host["statuses"], strict=True):
+            if status is None:
+                yield endpoint_named(endpoint, Origin(domain["input"])).address
+
+
 def _add_once_more(keys: KeySet, line: int | None, text: str, reason: str, address: str | None) -> bytes:
     """Put in a rejection with the number of those before it that were the same."""
     number = 0
@@ -134,7 +147,7 @@ def read_back(path: str, recorded: Recorded) -> list[Part]:
 
     Only the last file that has anything may be torn.
     """
-    parts = _parts(path)
+    parts = parts_of(path)
     for part in parts:
         _take_all(part, recorded)
     return parts if recorded.first else []
@@ -144,7 +157,7 @@ def read_certificates(path: str, recorded: Recorded) -> list[Part]:
     """The same for a file of certificates."""
     if not os.path.exists(path):
         raise ResumeError(f"{path}: the certificates of the earlier part of the run are gone")
-    parts = _parts(path)
+    parts = parts_of(path)
     for part in parts:
         _take_all(part, recorded)
     return parts
@@ -153,7 +166,8 @@ def read_certificates(path: str, recorded: Recorded) -> list[Part]:
 def differences(first: Record, config: Config) -> list[str]:
     """What was set otherwise when the run began, each by its name."""
     then: dict[str, Any] = {**first["settings"], "hello_name": first["hello_name"], "shard": first["shard"]}
-    now = orjson.loads(orjson.dumps({**config.settings(), "hello_name": config.hello_name, "shard": None}))
+    outside = {"hello_name": config.hello_name, "shard": shown_shard(config.shard)}
+    now = orjson.loads(orjson.dumps({**config.settings(), **outside}))
     then["seed"], now["seed"] = first["seed"], first["seed"] if config.seed is None else config.seed
     names = [name for name in {**then, **now} if name not in MAY_DIFFER and then.get(name) != now.get(name)]
     return [f"{name} was {_shown(then.get(name))} and is {_shown(now.get(name))}" for name in names]
@@ -163,7 +177,8 @@ def _shown(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-def _parts(path: str) -> list[Part]:
+def parts_of(path: str) -> list[Part]:
+    """The files of an output, in their order; none where there is no file. Raises ResumeError."""
     parts = [_part(each) for each in _row(path)]
     written = [part for part in parts if part.whole_bytes or part.torn_bytes]
     if torn := next((part for part in written[:-1] if part.torn_bytes), None):
@@ -231,8 +246,8 @@ def _blocks(path: str, size: int) -> Iterator[bytes]:
             yield block
 
 
-def _lines(part: Part) -> Iterator[bytes]:
-    """The whole lines of a file, unpacked."""
+def lines_of(part: Part) -> Iterator[bytes]:
+    """The whole lines of a file, unpacked. Raises ResumeError, ArchiveError and OSError."""
     blocks: Iterable[bytes] = _blocks(part.path, part.whole_bytes)
     if packing_of(part.path):
         unpacker = Unpacker()
@@ -248,7 +263,7 @@ def _lines(part: Part) -> Iterator[bytes]:
 def _take_all(part: Part, recorded: Recorded) -> None:
     number = 0
     try:
-        for line in _lines(part):
+        for line in lines_of(part):
             number += 1
             record = orjson.loads(line)
             _check_run(record, part.path, recorded)

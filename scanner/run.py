@@ -8,7 +8,7 @@
 In place of the engine there may be workers, which have one each, and a scribe.
 
 A first SIGINT or SIGTERM takes no more targets and gives what is in flight ten seconds; a second ends at once, and
-gives the output one second to take what is known.
+gives the output one second to take what is known. SIGUSR1 prints the state of the engine to standard error.
 """
 
 import gc
@@ -29,7 +29,7 @@ from OpenSSL import SSL
 
 from scanner import __version__
 from scanner.conclusion import Conclusion, Status
-from scanner.config import Config, shown_path
+from scanner.config import Config, shown_path, shown_shard
 from scanner.connection import source_addresses
 from scanner.crew import GARBAGE_THRESHOLD, Crew, OwnEngine
 from scanner.dealing import processes_for, shares_of
@@ -43,6 +43,7 @@ from scanner.errand import Errand
 from scanner.exit_code import ExitCode
 from scanner.hello_name import NameCheck, check_name
 from scanner.interview import Interview
+from scanner.log import print_errors
 from scanner.mail_policy.fetch import PolicyFetcher, PolicyHost
 from scanner.mail_policy.https import Fetched
 from scanner.output import Output, OutputClosed
@@ -52,8 +53,10 @@ from scanner.resume import Recorded
 from scanner.scribe import Scribe
 from scanner.sink import Sink
 from scanner.standing import Standing
+from scanner.state import MOST, State
 from scanner.summary import Summary
 from scanner.trust import TrustStore
+from scanner.usage import descriptors, memory_bytes
 from scanner.workers import Workers
 from targets.domain_targets import DomainTargets
 from targets.exclude import Exclusions
@@ -68,6 +71,7 @@ from targets.target import Endpoint, MailDomain, Rejection
 LAST_WORDS_S = 1  # how long the output may take after a second signal
 LOOK_UP_S = 15  # how long our name in EHLO may take to be looked up
 SEED_BITS = 32  # enough orders, and few enough digits to be typed again
+SEED_OF_SHARDS = 0  # they have to take the same addresses of a network that is too wide to walk through
 
 Watch = Callable[[Callable[[], Standing]], Awaitable[None]]
 
@@ -92,23 +96,24 @@ class Run:
         """
         self._watch = watch
         self._is_resumed = recorded is not None
-        self._recorded = recorded or Recorded(Domains(are_expected=config.rules.names_are_domains))
+        self._recorded = recorded or Recorded(Domains(are_expected=config.rules.names_are_domains), config.share)
         self._left_out = Counter[str]()
         self._resolver = Resolver(config.resolvers, trust_ad=config.trust_ad, limits=config.dns_limits)
         self.summary = Summary()
         self._seed = self._seed_of(config)
         self._exclusions = Exclusions(config.allow, config.block)
-        expander = Expander(
+        self._expander = Expander(
             self._exclusions,
             Seen(),
             self._resolver,
             with_policies=config.with_policies,
             seed=self._seed,
             ipv6_most=config.rules.ipv6_most,
+            share=config.share,
         )
         self._source = Source(
             config.services,
-            expander,
+            self._expander,
             targets=config.targets,
             inputs=config.inputs,
             rules=config.rules,
@@ -133,6 +138,7 @@ class Run:
         self._name_check: NameCheck | None = None  # of our name in EHLO
         self._unusable = False
         self._ended = False
+        self._is_asked = self._is_telling = False  # by a signal, how it stands
         self._last_words: trio.CancelScope | None = None  # the whole run, behind a second signal
 
     def _fitted(self, config: Config) -> Config:
@@ -155,7 +161,7 @@ class Run:
         self._sink.put(self.recorder.run("resume" if self._is_resumed else "start", self._started, self._facts()))
         written = False
         async with trio.open_nursery() as whole_run:
-            whole_run.start_soon(self._hear_signals, whole_run.cancel_scope)
+            whole_run.start_soon(self._hear_signals, whole_run.cancel_scope, whole_run)
             async with trio.open_nursery() as writing:
                 writing.start_soon(self._write, whole_run.cancel_scope)
                 async with trio.open_nursery() as storing:
@@ -291,10 +297,12 @@ class Run:
         return True
 
     def _seed_of(self, config: Config) -> int:
-        """What was asked for, or that of the earlier parts of the run, or one of chance."""
+        """What was asked for, or that of the earlier parts of the run, or one of chance; not for each shard its own."""
         if config.seed is not None:
             return config.seed
-        return int(self._recorded.first["seed"]) if self._is_resumed else secrets.randbits(SEED_BITS)
+        if self._is_resumed:
+            return int(self._recorded.first["seed"])
+        return secrets.randbits(SEED_BITS) if config.shard is None else SEED_OF_SHARDS
 
     def _estimate(self) -> int | None:
         """How many endpoints there will be in this part of the run."""
@@ -340,20 +348,51 @@ class Run:
         if self._certificates and self._recorded.certificates_seen.note(record["sha256"]):
             self._certificates.put_line(line)
 
-    async def _hear_signals(self, whole_run: trio.CancelScope) -> None:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    async def _hear_signals(self, whole_run: trio.CancelScope, nursery: trio.Nursery) -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGUSR1) as signals:
             async for number in signals:
-                if not self._engine.stopped:
-                    log.warning("stopping: what is in flight may end; once more to end at once", signal=number.name)
-                    self._engine.stop()
-                    self._desk.stop(GRACE_S)
-                    patience = GRACE_S if self._ended else inf  # the engine keeps its own time
+                if number == signal.SIGUSR1:
+                    nursery.start_soon(self._tell)
                 else:
-                    self._engine.abort()
-                    self._desk.stop(0)
-                    self._last_words, patience = whole_run, LAST_WORDS_S
-                whole_run.deadline = min(whole_run.deadline, trio.current_time() + patience)
-                self._storing.deadline = min(self._storing.deadline, trio.current_time() + patience / 2)
+                    self._be_stopped(number, whole_run)
+
+    def _be_stopped(self, number: signal.Signals, whole_run: trio.CancelScope) -> None:
+        if not self._engine.stopped:
+            log.warning("stopping: what is in flight may end; once more to end at once", signal=number.name)
+            self._engine.stop()
+            self._desk.stop(GRACE_S)
+            patience = GRACE_S if self._ended else inf  # the engine keeps its own time
+        else:
+            self._engine.abort()
+            self._desk.stop(0)
+            self._last_words, patience = whole_run, LAST_WORDS_S
+        whole_run.deadline = min(whole_run.deadline, trio.current_time() + patience)
+        self._storing.deadline = min(self._storing.deadline, trio.current_time() + patience / 2)
+
+    async def _tell(self) -> None:
+        """Print the state; by a thread, for nobody may be reading standard error. At the end it is left to itself."""
+        self._is_asked = True
+        if self._is_telling:  # whoever asked before has not taken it yet
+            return
+        self._is_telling = True
+        try:
+            while self._is_asked:
+                self._is_asked = False
+                text = "".join(f"{line}\n" for line in self._state().lines())
+                await trio.to_thread.run_sync(print_errors, text, abandon_on_cancel=True)
+        except Exception as error:  # a bug of ours
+            log.error("internal error", of="the state", exc_info=error)
+        finally:
+            self._is_telling = False
+
+    def _state(self) -> State:
+        return State(
+            self.standing(),
+            *self._engine.look_closely(MOST),
+            wall_clock(),
+            memory_bytes(),
+            descriptors(),
+        )
 
     def standing(self) -> Standing:
         """How it stands just now."""
@@ -362,7 +401,12 @@ class Run:
             left_out=self._left_out["endpoints"],
             statuses=dict(self.summary.statuses),
             slots=self.config.limits.connections,
-            lines={"blank": lines.blank, "expanded": lines.expanded, "rejected": lines.rejected},
+            lines={
+                "blank": lines.blank,
+                "expanded": lines.expanded,
+                "rejected": lines.rejected,
+                **({"other_shards": lines.elsewhere} if self.config.shard else {}),
+            },
             rejected=dict(self.summary.rejected),
             domains=dict(self.summary.domains),
             domains_waiting=self._desk.unfinished,
@@ -387,7 +431,7 @@ class Run:
             "source_addresses": source_addresses(),
             "hello_name": self.config.hello_name,
             "seed": self._seed,
-            "shard": None,
+            "shard": shown_shard(self.config.shard),
             **({"recorded": self._recorded.counts} if self._is_resumed else {}),
         }
 
@@ -401,6 +445,7 @@ class Run:
                 "blank": lines.blank,
                 "expanded": lines.expanded,
                 "rejected": lines.rejected,
+                **({"other_shards": lines.elsewhere} if self.config.shard else {}),
             },
             "rejected": dict(self.summary.rejected),
             "endpoints": {
@@ -408,6 +453,7 @@ class Run:
                 "recorded": crew.recorded,
                 "unfinished": crew.unfinished,
                 "left_out": self._left_out["endpoints"],
+                **({"other_shards": self._expander.elsewhere} if self.config.shard else {}),
                 "status": dict(self.summary.statuses),
             },
             "domains": {
@@ -422,6 +468,7 @@ class Run:
             "hello_name_resolves": self._name_check.resolves if self._name_check else None,
             "dns": asdict(self._resolver.tally),
             "certificates": self._certificates.records if self._certificates else None,
+            "learnt": self._engine.learnt().facts(),
             "duration_s": round(wall_clock() - self._started, 3),
         }
 

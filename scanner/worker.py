@@ -27,7 +27,7 @@ from scanner.chain import Unseen
 from scanner.conclusion import Conclusion
 from scanner.crew import GARBAGE_THRESHOLD, OwnEngine
 from scanner.endpoint_result import TlsaToMatch
-from scanner.engine import Engine
+from scanner.engine import Engine, wall_clock
 from scanner.errand import (
     OVER,
     Errand,
@@ -40,9 +40,12 @@ from scanner.errand import (
     report_line,
 )
 from scanner.interview import Interview
+from scanner.log import print_errors
 from scanner.pipe import Outbox, PipeClosed, lines_of
 from scanner.record import Recorder
 from scanner.scribe import Scribe
+from scanner.state import MOST, State
+from scanner.usage import descriptors, memory_bytes
 from targets.target import Endpoint
 
 GATHER_S = 0.2
@@ -97,6 +100,7 @@ async def serve(incoming: ReceiveStream, outbox: Outbox) -> None:
             await worker.greet()
             nursery.start_soon(worker.listen, others, blocks)
             nursery.start_soon(worker.tell)
+            nursery.start_soon(worker.tell_state)
             await worker.work()
             nursery.cancel_scope.cancel()
         return
@@ -114,6 +118,7 @@ class Worker:
         self._to_do: deque[Endpoint] = deque()
         self._tlsa: dict[str, TlsaToMatch | None] = {}  # of all endpoints that have no record
         self._has_come = trio.Event()
+        self._has_to_tell = trio.Event()
         self._is_end = False
         self._begun = 0
 
@@ -136,6 +141,16 @@ class Worker:
             if not number % REPORT_EVERY:
                 self._report()
             await trio.sleep(SPEAK_EVERY_S)
+
+    async def tell_state(self) -> None:
+        """Print the state when asked; by a thread, for nobody may be reading standard error."""
+        while True:
+            await self._has_to_tell.wait()
+            self._has_to_tell = trio.Event()
+            closely = self._engine.look_closely(MOST)
+            state = State(self._engine.standing(), *closely, wall_clock(), memory_bytes(), descriptors())
+            text = "".join(f"{line}\n" for line in (f"worker {os.getpid()}", *state.lines()))
+            await trio.to_thread.run_sync(print_errors, text, abandon_on_cancel=True)
 
     async def work(self) -> None:
         """Until all is over, and that is said."""
@@ -169,6 +184,8 @@ class Worker:
                 self._engine.stop()
             case "abort":
                 self._engine.abort()
+            case "state":
+                self._has_to_tell.set()
             case other:
                 raise ValueError(other)
 

@@ -11,6 +11,7 @@ for a minute hangs, and is killed. Where none can be started, again and again, t
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -23,9 +24,10 @@ import trio
 from trio.abc import ReceiveStream, SendStream
 
 from scanner.conclusion import conclude
+from scanner.crew import Closely
 from scanner.dealing import MOST_DEATHS, Hand
 from scanner.engine import GRACE_S, OnOver, wall_clock
-from scanner.errand import ABORT, END, STOP, Errand, endpoint_line, errand_line, read_report, tlsa_line
+from scanner.errand import ABORT, END, STATE, STOP, Errand, endpoint_line, errand_line, read_report, tlsa_line
 from scanner.interview import Interview
 from scanner.outcome import Stage
 from scanner.pace import Learnt
@@ -247,6 +249,13 @@ class Workers:
     def learnt(self) -> Learnt:
         """As of an engine."""
         return sum((link.learnt_before + link.learnt for link in self._links), Learnt())
+
+    def look_closely(self, most: int) -> Closely:
+        """Nothing of it is known here: each worker prints it itself."""
+        for link in self._links:
+            if link.outbox:
+                link.say(STATE)
+        return [], Counter(), []
 
     def _give_all(self, order: bytes, patience_s: float) -> None:
         self.stopped = True

@@ -1,7 +1,8 @@
 """What all inputs stand for, counted before anybody is asked: endpoints, what has to be looked up, what is left out.
 
 Addresses are counted as spans, so that a /8 costs nothing; a single IPv4 address takes eight bytes. What the DNS will
-say is assumed: `ADDRESSES_OF_A_NAME`, `ENDPOINTS_OF_A_DOMAIN`.
+say is assumed: `ADDRESSES_OF_A_NAME`, `ENDPOINTS_OF_A_DOMAIN`. Of a share of the input, endpoints are counted, and of
+those that are assumed its part; what has to be looked up, and what is left out, is that of the whole.
 """
 
 import os
@@ -17,12 +18,13 @@ from targets.crowd import Load, loads
 from targets.exclude import Exclusions, Ranges
 from targets.excluded import Excluders, blocked_spans
 from targets.lines import InputError, blocks_of
-from targets.network import Span, size
+from targets.network import Span, address_text, size
 from targets.parse import Named, Parser
 from targets.place import MIN_V6_PREFIX
 from targets.reader import Reader
 from targets.rules import Rules
 from targets.services import Service
+from targets.shares import WHOLE, Share
 from targets.target import Address, FormatError, Host, MailDomain, Network, Reason, Rejection
 
 ADDRESSES_OF_A_NAME = 1  # many have one of each family, and some have none
@@ -35,13 +37,16 @@ _Lane = tuple[int, Service, int]  # family, service, port
 class Census:
     """Takes what the lines name; tells what they come to."""
 
-    def __init__(self, exclusions: Exclusions, excluders: Excluders, ipv6_most: int | None = None) -> None:
+    def __init__(
+        self, exclusions: Exclusions, excluders: Excluders, ipv6_most: int | None = None, share: Share = WHOLE
+    ) -> None:
         self.blocked: Counter[str] = Counter()  # addresses, by what says so
         self.names: dict[str, tuple[Asked, ...]] = {}  # to be looked up
         self.domains: set[str] = set()
         self._exclusions = exclusions
         self._excluders = excluders
         self._ipv6_most = ipv6_most
+        self._share = share
         self._rejected: Counter[Reason] = Counter()
         self._named: set[tuple[str, int, int, Asked]] = set()  # name, family, address
         self._singles: defaultdict[_Lane, array[int]] = defaultdict(lambda: array("Q"))  # of IPv4
@@ -75,15 +80,37 @@ class Census:
     def endpoints(self) -> Counter[Service]:
         """How many there are for each service, each once; those of mail domains are not among them."""
         found = Counter[Service]()
-        for (_, service, _), spans in self._lanes.items():
-            found[service] += size(spans)
+        for (version, service, _), spans in self._lanes.items():
+            found[service] += self._share.size(version, spans)
         for (_, service, _), _, count in self._wide():
             found[service] += count
-        found.update(service for _, _, _, (service, _) in self._named)
-        for asked in self.names.values():
-            for service, _ in asked:
-                found[service] += ADDRESSES_OF_A_NAME
+        found.update(service for _, _, (service, _) in self._own_named())
+        of_names = Counter(service for asked in self.names.values() for service, _ in asked)
+        for service, names in of_names.items():
+            found[service] += self._part(names * ADDRESSES_OF_A_NAME)
         return found
+
+    @property
+    def of_domains(self) -> int:
+        """How many endpoints mail domains are assumed to have."""
+        return self._part(len(self.domains) * ENDPOINTS_OF_A_DOMAIN)
+
+    @property
+    def dealt(self) -> int:
+        """How many networks have to be dealt into shares to know this: 1.2 µs each."""
+        if self._share.is_whole:
+            return 0
+        return sum(self._share.networks(version, spans) for (version, _, _), spans in self._lanes.items())
+
+    def _own_named(self) -> Iterator[tuple[int, int, Asked]]:
+        """Names with their addresses, of this share: family, address, what is asked."""
+        for _, family, value, asked in self._named:
+            if self._share.has_address(address_text(family, value)):
+                yield family, value, asked
+
+    def _part(self, count: int) -> int:
+        """Of what nobody knows the network of, rounded up."""
+        return -(-count // self._share.of)
 
     def excluded(self) -> Counter[Reason]:
         """What is left out, counted as the records of a run would: lines, addresses, and endpoints that come again."""
@@ -95,9 +122,9 @@ class Census:
         """What falls on each network of so many host bits, lane by lane: `weigh` tells what an endpoint is worth."""
         for (family, service, _), spans in self._lanes.items():
             if family == version:
-                yield loads(spans, bits, weigh(service))
+                yield loads(self._share.spans(version, spans), bits, weigh(service))
         on = Counter[int]()
-        for _, family, value, (service, _) in self._named:
+        for family, value, (service, _) in self._own_named():
             if family == version:
                 on[value >> bits] += weigh(service)
         yield ((number, number, on[number]) for number in sorted(on))
@@ -174,7 +201,7 @@ class Census:
 
     def _wide(self) -> Iterator[tuple[_Lane, Span, int]]:
         for (lane, span), count in self._parts.items():
-            yield lane, span, count
+            yield lane, span, self._part(count)
 
 
 async def take_census(

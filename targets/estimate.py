@@ -19,9 +19,11 @@ from targets.parse import Named, Parser
 from targets.reader import Reader
 from targets.rules import Rules
 from targets.services import Service
+from targets.shares import WHOLE, Share
 from targets.target import FormatError
 
 MAX_BYTES = 1024 * 1024
+MOST_DEALT = 100_000  # networks that are dealt into shares: a tenth of a second
 
 
 def estimate(
@@ -30,20 +32,21 @@ def estimate(
     targets: Sequence[str],
     inputs: Sequence[str],
     rules: Rules | None = None,
+    share: Share = WHOLE,
 ) -> int | None:
-    """The number of endpoints, each counted once, or None if it is not to be had cheaply."""
+    """The number of endpoints of a share, each counted once, or None if it is not to be had cheaply."""
     try:
         if not _is_small(inputs):
             return None
         contents = [Path(path).read_bytes() for path in inputs]
         if any(map(is_packed, contents)):
             return None
-        census = Census(exclusions, Excluders(), (rules or Rules()).ipv6_most)
+        census = Census(exclusions, Excluders(), (rules or Rules()).ipv6_most, share)
         for named in _named(services, targets, contents, rules):
             census.note(named)
             if not census.is_exact:
                 return None
-        return census.endpoints().total()
+        return census.endpoints().total() if census.dealt <= MOST_DEALT else None
     except (OSError, FormatError):
         return None  # reading it will say why
 

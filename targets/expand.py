@@ -6,24 +6,45 @@ in chunks, so that whoever takes them can let others run in between.
 
 Of an IPv6 network that is too wide to walk through, the first addresses of that order are taken, as many as --ipv6-most
 says: the same for each of its services.
+
+Where a run has a share of its input (shares.py), what falls to others is neither given nor remembered. A line counts in
+one share: that of its first address, of those that may be scanned; without one, that of its text.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 
 from targets.domain_expand import DomainExpander
 from targets.domain_targets import DomainTargets
-from targets.exclude import Exclusions
+from targets.exclude import Exclusions, Ranges
 from targets.network import Span, address_text, addresses, size
 from targets.place import MIN_V6_PREFIX
 from targets.resolver import Failure, Resolver
 from targets.seen import Lane, Seen
 from targets.services import Service
+from targets.shares import WHOLE, Share
 from targets.target import Address, Endpoint, Host, Network, Origin, Reason, Rejection
 
 Item = Endpoint | Rejection | DomainTargets
 
 CHUNK = 256  # addresses of a network at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a name gave. `counts`: is it this share that its line counts in?"""
+
+    items: list[Item]
+    counts: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Addresses of a network that are new, and how many among them were not."""
+
+    new: list[int]
+    repeated: int = 0
 
 
 class Expander:
@@ -42,24 +63,50 @@ class Expander:
         with_policies: bool = True,
         seed: int = 0,
         ipv6_most: int | None = None,
+        share: Share = WHOLE,
     ) -> None:
         self.exclusions = exclusions
-        self.domains = DomainExpander(exclusions, seen, resolver, with_policies=with_policies)
+        self.share = share
+        self._elsewhere = 0
+        self.domains = DomainExpander(exclusions, seen, resolver, with_policies=with_policies, share=share)
         self._seen = seen
         self._resolver = resolver
         self._seed = seed
         self._ipv6_most = ipv6_most
 
-    async def resolve(self, host: Host) -> list[Item]:
+    @property
+    def elsewhere(self) -> int:
+        """How many endpoints were named that fall to other shares; each time that they were."""
+        return self._elsewhere + self.domains.elsewhere
+
+    async def resolve(self, host: Host) -> Line:
         """The endpoints of a name that is to be looked up: its services on all its addresses.
 
         Raises NoNameServersError where there is nobody to ask.
         """
         resolution = await self._resolver.resolve(host.name)
         items = self._host_items(host, resolution.addresses)
-        if resolution.failures:
+        if resolution.failures and self.share.has_name(host.origin.input):
             items.append(_dns_rejection(host.origin, resolution.failures))
-        return items
+        return Line(items, self._counts(host, resolution.addresses))
+
+    def counts(self, target: Host | Network) -> bool:
+        """Is it this share that the line counts in? Of a target for which nobody is asked."""
+        if self.share.is_whole:
+            return True
+        if isinstance(target, Host):
+            return self._counts(target, (target.address,) if target.address else ())
+        spans, _ = self.exclusions.remaining(target.network)
+        first = address_text(target.network.version, spans[0][0]) if spans else None
+        return self._falls_here(target.origin, first)
+
+    def _counts(self, host: Host, found: Iterable[Address]) -> bool:
+        first = next((str(address) for address in found if not self.exclusions.blocked(address)), None)
+        return self.share.is_whole or self._falls_here(host.origin, first)
+
+    def _falls_here(self, origin: Origin, address: str | None) -> bool:
+        """What belongs to an address, or else to a line alone."""
+        return self.share.has_name(origin.input) if address is None else self.share.has_address(address)
 
     def chunks(self, target: Host | Network) -> Iterable[list[Item]]:
         """The endpoints of a network, or of a name with its address, for which nobody is asked.
@@ -78,10 +125,13 @@ class Expander:
         items: list[Item] = []
         repeated: list[Endpoint] = []
         for address in found:
-            if why := self.exclusions.blocked(address):
-                items.append(Rejection(host.origin, Reason.BLOCKED, why, str(address)))
+            text, why = str(address), self.exclusions.blocked(address)
+            if not self.share.has_address(text):
+                self._elsewhere += 0 if why else len(host.services)
                 continue
-            text = str(address)
+            if why:
+                items.append(Rejection(host.origin, Reason.BLOCKED, why, text))
+                continue
             for service, port in host.services:
                 is_new = self._seen.add_named(host.name, text, port, service.name)
                 endpoint = Endpoint(host.origin, host.name, text, port, service)
@@ -95,7 +145,11 @@ class Expander:
         version = target.network.version
         value = int(target.network.network_address)
         text = address_text(version, value)
-        if self.exclusions.is_blocked(version, value):
+        is_blocked = self.exclusions.is_blocked(version, value)
+        if not self.share.has_address(text):
+            self._elsewhere += 0 if is_blocked else len(target.services)
+            return []
+        if is_blocked:
             why = self.exclusions.blocked(target.network.network_address)
             return [Rejection(target.origin, Reason.BLOCKED, why or "", text)]
         items: list[Item] = []
@@ -110,20 +164,22 @@ class Expander:
 
     def _network_chunks(self, target: Network) -> Iterator[list[Item]]:
         spans, blocked = self.exclusions.remaining(target.network)
-        if blocked:
+        falls_here = self.share.has_name(target.origin.input)
+        if blocked and falls_here:
             why = f"{blocked:,} addresses of it are blocked: {self.exclusions.blocked_within(target.network)}"
             yield [Rejection(target.origin, Reason.BLOCKED, why, count=blocked)]
         wanted = min(size(spans), self._most_of(target))
-        if beyond := size(spans) - wanted:
+        if (beyond := size(spans) - wanted) and falls_here:
             why = f"{beyond:,} addresses of it are left out: --ipv6-most takes {wanted:,} of such a network"
             yield [Rejection(target.origin, Reason.CAPPED, why, count=beyond)]
         repeated = 0
         for service, port in target.services:
             lane = self._seen.lane(target.network.version, service.name, port)
-            repeated += wanted
-            for new in self._first(target, spans, wanted, lane) if beyond else self._all(target, spans, lane, service):
-                repeated -= len(new)
-                texts = (address_text(target.network.version, value) for value in new)
+            for chunk in (
+                self._first(target, spans, wanted, lane) if beyond else self._all(target, spans, lane, service)
+            ):
+                repeated += chunk.repeated
+                texts = (address_text(target.network.version, value) for value in chunk.new)
                 yield [Endpoint(target.origin, None, text, port, service) for text in texts]
         if repeated:
             why = f"{repeated:,} endpoints of it are already in this run"
@@ -134,20 +190,58 @@ class Expander:
         is_wide = target.network.version == 6 and target.network.prefixlen < MIN_V6_PREFIX
         return self._ipv6_most if is_wide and self._ipv6_most is not None else target.network.num_addresses
 
-    def _all(self, target: Network, spans: list[Span], lane: Lane, service: Service) -> Iterator[list[int]]:
+    def _all(self, target: Network, spans: list[Span], lane: Lane, service: Service) -> Iterator[_Chunk]:
         """The new ones of all addresses: that the network was there is remembered as its spans, at no cost."""
-        fresh = addresses(lane.add_network(spans), self._key(target, service.name))
-        for chunk in _in_chunks(fresh):
-            yield [value for value in chunk if not lane.seen_singly(value)] if lane.singles else chunk
+        fresh = lane.add_network(spans)
+        key = self._key(target, service.name)
+        if self.share.is_whole:
+            if repeated := size(spans) - size(fresh):
+                yield _Chunk([], repeated)
+            yield from _new(lane, addresses(fresh, key))
+            return
+        yield from self._repeated(target, spans, fresh)
+        left = size(fresh)
+        for row in self.share.rows(target.network.version, fresh):
+            if row is None:
+                yield _Chunk([])
+            else:
+                left -= len(row)
+                yield from _new(lane, row.addresses(key))
+        self._elsewhere += left
 
-    def _first(self, target: Network, spans: list[Span], count: int, lane: Lane) -> Iterator[list[int]]:
+    def _repeated(self, target: Network, spans: list[Span], fresh: list[Span]) -> Iterator[_Chunk]:
+        """How many addresses of this share other networks had before."""
+        for row in self.share.rows(target.network.version, _without(spans, fresh)):
+            if row is None or len(row):
+                yield _Chunk([], 0 if row is None else len(row))
+
+    def _first(self, target: Network, spans: list[Span], count: int, lane: Lane) -> Iterator[_Chunk]:
         """The new ones of the first addresses, each remembered by itself: others of the network may come singly."""
         for chunk in _in_chunks(islice(addresses(spans, self._key(target, "")), count)):
-            yield [value for value in chunk if lane.add(value)]
+            own = chunk if self.share.is_whole else [value for value in chunk if self._has(target, value)]
+            new = [value for value in own if lane.add(value)]
+            self._elsewhere += len(chunk) - len(own)
+            yield _Chunk(new, len(own) - len(new))
+
+    def _has(self, target: Network, value: int) -> bool:
+        return self.share.has_address(address_text(target.network.version, value))
 
     def _key(self, target: Network, what: str) -> bytes:
         """What decides an order: the same seed gives the same network the same order, whatever else is scanned."""
         return f"{self._seed}/{target.network}/{what}".encode()
+
+
+def _new(lane: Lane, fresh: Iterator[int]) -> Iterator[_Chunk]:
+    """Without those that came singly."""
+    for chunk in _in_chunks(fresh):
+        new = [value for value in chunk if not lane.seen_singly(value)] if lane.singles else chunk
+        yield _Chunk(new, len(chunk) - len(new))
+
+
+def _without(spans: list[Span], taken: list[Span]) -> list[Span]:
+    """The parts of some spans that are not in others."""
+    ranges = Ranges(taken)
+    return [left for first, last in spans for left in ranges.without(first, last)]
 
 
 def _in_chunks(values: Iterator[int]) -> Iterator[list[int]]:

@@ -44,6 +44,7 @@ from targets.mail_answer import (
     weakest,
 )
 from targets.services import Service
+from targets.shares import WHOLE, Share
 from targets.target import Address, MailDomain
 
 HOSTS_AT_ONCE = 10  # of one domain
@@ -64,19 +65,20 @@ class Asks(Protocol):
         """The same where nobody has to be asked."""
 
 
-async def ask_domain(resolver: Asks, domain: MailDomain, *, with_policies: bool) -> DomainAnswer:
+async def ask_domain(resolver: Asks, domain: MailDomain, *, with_policies: bool, share: Share = WHOLE) -> DomainAnswer:
     """All that the DNS says of a domain. Raises NoNameServersError.
 
-    Without policies, neither TLSA records nor those of MTA-STS and TLS-RPT are asked for.
+    Without policies, neither TLSA records nor those of MTA-STS and TLS-RPT are asked for. Where another `share` of the
+    input has the domain, only TLSA records are, of hosts with an address in this one: their endpoints are scanned here.
     """
-    asking = _Asking(resolver, with_policies=with_policies)
+    asking = _Asking(resolver, domain, with_policies=with_policies, share=share)
     # By itself, so that what it raises where there is nobody to ask comes out as it is, and not in a group.
     if not domain.mx:
         await resolver.ask(_srv_name(SRV_SERVICES[0], domain), RdataType.SRV)
-        return await asking.about(domain, None, MxSet())
+        return await asking.about(None, MxSet())
     mx = await resolver.ask(domain.name, RdataType.MX)
     named, mx = mx_set(mx), _without_records(mx)
-    return await asking.about(domain, mx, named)
+    return await asking.about(mx, named)
 
 
 async def ask_host(resolver: Asks, name: str) -> MailHost:
@@ -99,25 +101,28 @@ async def ask_host(resolver: Asks, name: str) -> MailHost:
 class _Asking:
     """The questions about one domain."""
 
-    def __init__(self, resolver: Asks, *, with_policies: bool) -> None:
+    def __init__(self, resolver: Asks, domain: MailDomain, *, with_policies: bool, share: Share) -> None:
         self._resolver = resolver
+        self._domain = domain
         self._ask = resolver.ask
         self._below: _Ask = resolver.ask  # names below the domain
         self._with_policies = with_policies
+        self._share = share
+        self._is_own = share.has_name(domain.name)
         self._at_once = trio.Semaphore(HOSTS_AT_ONCE)
         self._until = inf
 
-    async def about(self, domain: MailDomain, mx: DnsAnswer | None, named: MxSet) -> DomainAnswer:
+    async def about(self, mx: DnsAnswer | None, named: MxSet) -> DomainAnswer:
         """All of them. Where the domain does not exist, nothing below it does (RFC 8020 §2): then nobody is asked."""
         if mx and mx.status is DnsStatus.NXDOMAIN and mx.canonical is None:
             self._below = _gone(mx)
         self._until = trio.current_time() + HOSTS_S
-        policies = self._with_policies and mx is not None
+        domain, policies = self._domain, self._with_policies and self._is_own and mx is not None
         async with trio.open_nursery() as nursery:
             mta_sts = _Started(nursery, partial(self._text, f"_mta-sts.{domain.name}")) if policies else None
             tls_rpt = _Started(nursery, partial(self._text, f"_smtp._tls.{domain.name}")) if policies else None
-            srv = _Started(nursery, partial(self._srv, domain)) if domain.srv else None
-            hosts = await self._mx_hosts(domain, mx, named)
+            srv = _Started(nursery, self._srv) if domain.srv else None
+            hosts = await self._mx_hosts(mx, named)
         return DomainAnswer(
             domain,
             mx,
@@ -133,24 +138,25 @@ class _Asking:
     async def _text(self, name: str) -> DnsAnswer:
         return await self._below(name, RdataType.TXT)
 
-    async def _mx_hosts(self, domain: MailDomain, mx: DnsAnswer | None, named: MxSet) -> tuple[Mx, ...]:
+    async def _mx_hosts(self, mx: DnsAnswer | None, named: MxSet) -> tuple[Mx, ...]:
         if mx is not None and mx.status is DnsStatus.NODATA:
-            return await self._implicit(domain)
-        hosts = await _side_by_side([partial(self._host, name, domain.port, named_by="mx") for _, name in named.names])
+            return await self._implicit()
+        port = self._domain.port
+        hosts = await _side_by_side([partial(self._host, name, port, named_by="mx") for _, name in named.names])
         return tuple(Mx(preference, host) for (preference, _), host in zip(named.names, hosts, strict=True))
 
-    async def _implicit(self, domain: MailDomain) -> tuple[Mx, ...]:
+    async def _implicit(self) -> tuple[Mx, ...]:
         """The domain is its own MX host, with preference 0, if it has addresses; or if nobody can tell yet."""
-        host = await self._host(domain.name, domain.port)
+        host = await self._host(self._domain.name, self._domain.port)
         there = host.status is DnsStatus.OK or not host.status.is_final
         return (Mx(0, host),) if there else ()
 
-    async def _srv(self, domain: MailDomain) -> dict[Service, SrvAnswer]:
-        found = await _side_by_side([partial(self._srv_of, service, domain) for service in SRV_SERVICES])
+    async def _srv(self) -> dict[Service, SrvAnswer]:
+        found = await _side_by_side([partial(self._srv_of, service) for service in SRV_SERVICES])
         return dict(zip(SRV_SERVICES, found, strict=True))
 
-    async def _srv_of(self, service: Service, domain: MailDomain) -> SrvAnswer:
-        answer = await self._below(_srv_name(service, domain), RdataType.SRV)
+    async def _srv_of(self, service: Service) -> SrvAnswer:
+        answer = await self._below(_srv_name(service, self._domain), RdataType.SRV)
         records, answer = srv_records(answer), _without_records(answer)
         if records is None:
             return SrvAnswer(answer, None)
@@ -166,9 +172,14 @@ class _Asking:
             if trio.current_time() >= self._until:
                 return MailHost(name, DnsStatus.TIMEOUT, is_final=False)
             host = await ask_host(self._resolver, name)
-            if tlsa_port and self._with_policies and host.status is DnsStatus.OK and _may_have_tlsa(host.dnssec):
+            if tlsa_port and self._wants_tlsa(host):
                 host = await self._with_tlsa(host, tlsa_port)
         return replace(host, oddities=host.oddities | _oddities(named_by, host))
+
+    def _wants_tlsa(self, host: MailHost) -> bool:
+        if not self._with_policies or host.status is not DnsStatus.OK or not _may_have_tlsa(host.dnssec):
+            return False
+        return self._is_own or any(self._share.has_address(str(address)) for address in host.addresses)
 
     async def _with_tlsa(self, host: MailHost, port: int) -> MailHost:
         answer, base = await self._tlsa(host.name, host.canonical, port)

@@ -21,7 +21,7 @@ import trio
 
 from targets.domain_targets import DomainTargets
 from targets.estimate import estimate
-from targets.expand import Expander, Item
+from targets.expand import Expander, Item, Line
 from targets.lines import InputError, blocks_of
 from targets.mail_answer import DomainAnswer
 from targets.parse import Named, Parser
@@ -49,11 +49,12 @@ class Counts:
     blank: int = 0  # with comments, headers, and ports that are not open
     expanded: int = 0  # gave at least one endpoint, or is a mail domain
     rejected: int = 0  # gave none
+    elsewhere: int = 0  # count in other shares of the input
 
     @property
     def lines(self) -> int:
         """All that were read."""
-        return self.blank + self.expanded + self.rejected
+        return self.blank + self.expanded + self.rejected + self.elsewhere
 
 
 class Source:
@@ -95,14 +96,25 @@ class Source:
         items: list[Item] = []
         for answer in self._held.values():
             rejections, targets = self._expander.domains.expand(answer)
-            items += [*rejections, targets]
-            self.counts.expanded += 1
+            items += rejections
+            if targets.is_own:
+                items.append(targets)
+                self.counts.expanded += 1
+            else:
+                self.counts.elsewhere += 1
         self._held.clear()
         return items
 
     def estimate(self) -> int | None:
         """How many endpoints the stream will have, exactly, if it can be told cheaply and before any DNS."""
-        return estimate(self._services, self._expander.exclusions, self._targets, self._inputs, self._rules)
+        return estimate(
+            self._services,
+            self._expander.exclusions,
+            self._targets,
+            self._inputs,
+            self._rules,
+            self._expander.share,
+        )
 
     async def _read_all(self, batches: "_Batches") -> None:
         async with trio.open_nursery() as nursery:
@@ -224,8 +236,7 @@ class _Intake:
             case None:
                 self._counts.blank += 1
             case Rejection():
-                self._counts.rejected += 1
-                await self._batches.add([named])
+                await self._reject(named, self._expander.share.has_name(named.origin.input))
             case Host(address=None):
                 await self._start(self._resolve, named)
             case MailDomain():
@@ -233,23 +244,31 @@ class _Intake:
             case _:
                 await self._expand(named)
 
+    async def _reject(self, rejection: Rejection, is_own: bool) -> None:
+        if is_own:
+            self._counts.rejected += 1
+            await self._batches.add([rejection])
+        else:
+            self._counts.elsewhere += 1
+
     async def _expand(self, target: Host | Network) -> None:
-        has_endpoint = False
+        is_counted = not self._expander.counts(target)
+        if is_counted:
+            self._counts.elsewhere += 1
         for items in self._expander.chunks(target):
-            if not has_endpoint and _has_endpoint(items):  # a line counts when it begins, which may be a /8
-                has_endpoint = True
+            if not is_counted and _has_endpoint(items):  # a line counts when it begins, which may be a /8
+                is_counted = True
                 self._counts.expanded += 1
             if items:
                 await self._batches.add(items)
             else:
                 await trio.lowlevel.checkpoint()
-        if not has_endpoint:
+        if not is_counted:
             self._counts.rejected += 1
 
     async def _take_domain(self, domain: MailDomain) -> None:
         if rejection := self._expander.domains.repeated(domain):
-            self._counts.rejected += 1
-            await self._batches.add([rejection])
+            await self._reject(rejection, self._expander.share.has_name(domain.name))
         elif self._is_done(domain):
             self._counts.expanded += 1
         else:
@@ -267,11 +286,11 @@ class _Intake:
     async def _resolve(self, host: Host) -> None:
         """Done when the consumer has taken the endpoints: a slow one does not make them pile up here."""
         try:
-            items = await self._expander.resolve(host)
+            line = await self._expander.resolve(host)
         except NoNameServersError as error:
             self._give_up(error)
             return
-        await self._hand_over(items)
+        await self._hand_over(line)
 
     def _give_up(self, error: NoNameServersError) -> None:
         self._batches.failure = error
@@ -321,12 +340,17 @@ class _Intake:
 
     async def _hand_over_domain(self, answer: DomainAnswer) -> None:
         rejections, targets = self._expander.domains.expand(answer)
-        await self._hand_over([targets, *rejections])  # a consumer that leaves between them has the domain
+        # The domain first: a consumer that leaves between them has it.
+        items: list[Item] = [targets, *rejections] if targets.concerns_this_share else [*rejections]
+        await self._hand_over(Line(items, targets.is_own))
         self._held.pop(id(answer.domain), None)
 
-    async def _hand_over(self, items: list[Item]) -> None:
-        await self._batches.send.send(items)
-        if _has_endpoint(items):  # a line counts when it is taken: where the consumer leaves, hundreds may stand here
+    async def _hand_over(self, line: Line) -> None:
+        if line.items:
+            await self._batches.send.send(line.items)
+        if not line.counts:
+            self._counts.elsewhere += 1
+        elif _has_endpoint(line.items):  # when it is taken: where the consumer leaves, hundreds may stand here
             self._counts.expanded += 1
         else:
             self._counts.rejected += 1

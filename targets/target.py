@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-from targets.services import Service
+from targets.services import SERVICES, Service
 
 Address = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
@@ -67,6 +67,16 @@ class MailDomain:
 Target = Host | Network | MailDomain
 
 
+def mail_domain_named(identifier: str, origin: Origin) -> MailDomain:
+    """The mail domain with this id. Raises ValueError and KeyError for what is none."""
+    asked, _, name = identifier.partition(":")
+    is_mx, is_srv = {"mx": (True, False), "srv": (False, True), "mx+srv": (True, True)}[asked]
+    if not is_mx:
+        return MailDomain(origin, name, mx=False, srv=True)
+    name, _, port = name.rpartition(":")
+    return MailDomain(origin, name, int(port), srv=is_srv)
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One thing to interview: (host, address, port, service)."""
@@ -84,6 +94,16 @@ class Endpoint:
         if self.host is None:
             return f"{self.service.name}://{address}:{self.port}"
         return f"{self.service.name}://{self.host}:{self.port}@{address}"
+
+
+def endpoint_named(identifier: str, origin: Origin) -> Endpoint:
+    """The endpoint with this id. Raises ValueError and KeyError for what is none."""
+    service, _, place = identifier.partition("://")
+    named, _, address = place.rpartition("@")
+    host, _, port = (named or place).rpartition(":")
+    if not named:
+        host, address = "", host
+    return Endpoint(origin, host or None, address.strip("[]"), int(port), SERVICES[service])
 
 
 class TargetError(ValueError):

@@ -22,7 +22,7 @@ class Room:
 # In the order in which data flows: a room imports what stands above it, and from itself without a circle.
 ROOMS = (
     Room(("targets", "targets.services", "targets.target", "targets.answer", "targets.rules", "targets.shown"), PURE),
-    Room(("targets.permutation", "targets.network", "targets.prefixes"), PURE),
+    Room(("targets.permutation", "targets.network", "targets.prefixes", "targets.shares"), PURE),
     Room(("targets.hostname", "targets.place", "targets.selection", "targets.row", "targets.parse"), PURE),
     Room(("targets.columns", "targets.objects", "targets.lists", "targets.masscan", "targets.nmap"), PURE),
     Room(("targets.format", "targets.splitter", "targets.reader"), PURE),
@@ -47,17 +47,29 @@ ROOMS = (
     Room(("scanner.tls.*",), PURE),
     Room(("scanner.probes.*",), PURE),
     Room(("scanner.looks", "scanner.question", "scanner.ladder", "scanner.versions"), PURE),
-    Room(("scanner.shortfall", "scanner.traffic"), PURE),
+    Room(("scanner.shortfall", "scanner.traffic", "scanner.state"), PURE),
     Room(("scanner.economy", "scanner.interview"), PURE),
     Room(("scanner.conclusion", "scanner.trust", "scanner.chain"), PURE),
+    Room(("scanner.signs",), PURE),
     Room(("scanner.clients", "scanner.findings", "scanner.certificate_parts"), PURE),
     Room(("scanner.mail_policy", "scanner.mail_policy.result", "scanner.mail_policy.text_record"), PURE),
     Room(("scanner.mail_policy.dane", "scanner.mail_policy.mta_sts", "scanner.mail_policy.tls_rpt"), PURE),
     Room(("scanner.mail_policy.conformance",), PURE),
     Room(("scanner.result_table", "scanner.endpoint_result", "scanner.domains"), PURE),
     Room(("scanner.domain_status", "scanner.domain_record", "scanner.domain_findings"), PURE),
+    Room(("scanner.recorded_domain",), PURE),
     Room(("scanner.record", "scanner.scribe", "scanner.summary"), PURE),
-    Room(("scanner.log", "scanner.connection", "scanner.descriptors", "scanner.engine", "scanner.trust_store"), IO),
+    Room(
+        (
+            "scanner.log",
+            "scanner.connection",
+            "scanner.descriptors",
+            "scanner.usage",
+            "scanner.engine",
+            "scanner.trust_store",
+        ),
+        IO,
+    ),
     Room(("scanner.output", "scanner.sink"), IO),
     Room(("scanner.mail_policy.https", "scanner.mail_policy.fetch"), IO),
     Room(("scanner.config",), PURE),  # its timeouts are the connection's
@@ -66,14 +78,16 @@ ROOMS = (
     Room(("scanner.metrics_server",), IO),
     Room(("scanner.progress", "scanner.domain_desk"), IO),
     Room(("scanner.hello_name",), PURE),
-    Room(("scanner.resume", "scanner.output_files"), IO),
+    Room(("scanner.resume", "scanner.output_files", "scanner.new_file"), IO),
+    Room(("scanner.shards",), PURE),
+    Room(("scanner.shard_files", "scanner.merge"), IO),
     Room(("scanner.pipe", "scanner.crew", "scanner.worker", "scanner.workers"), IO),
     Room(("scanner.run",), IO),
     Room(("scanner.imagined", "scanner.plan", "scanner.plan_shown"), PURE),
     Room(("scanner.refusal", "scanner.checks", "scanner.start", "scanner.dry_run"), IO),
     Room(("scanner.options.*",), PURE),
     Room(("scanner.commands.*",), PURE),
-    Room(("scanner.cli",), PURE),
+    Room(("scanner.cli",), IO),
 )
 
 # What talks to the world, by the module that has to be imported for it.
@@ -200,7 +214,7 @@ def test_starttls_and_tls_are_strangers(package: str, other: str) -> None:
     [
         ("socket", {"scanner.connection", "scanner.metrics_server", "targets.resolving.udp"}),
         ("time", {"scanner.engine"}),
-        ("signal", {"scanner.run", "scanner.worker", "scanner.workers"}),
+        ("signal", {"scanner.run", "scanner.cli", "scanner.worker", "scanner.workers"}),
         ("asyncio", set()),
     ],
 )

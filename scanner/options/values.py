@@ -88,6 +88,15 @@ def parse_prefixes(text: str) -> Prefixes:
     return Prefixes(ipv4, ipv6)
 
 
+def parse_shard(text: str) -> tuple[int, int]:
+    """`I/N`: which share, from 1, and of how many."""
+    match = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
+    index, of = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not 1 <= index <= of:
+        raise typer.BadParameter(f"{text!r} is not a share such as 1/4, which is the first of four")
+    return index, of
+
+
 def parse_size(text: str) -> int:
     """Bytes: a number, with K, M, G or T for 1,024 of them and so on."""
     if not (match := _SIZE.fullmatch(text)):

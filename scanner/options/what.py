@@ -47,6 +47,16 @@ Seed = Annotated[
         show_default=False,
     ),
 ]
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        metavar="I/N",
+        help="Scan the I-th of N shares of the endpoints, dealt by network: every machine gets the same input and"
+        " options, and an I of its own; [b]tlsweep merge[/b] joins the outputs. Without --seed, that is 0.",
+        rich_help_panel=PANEL,
+        show_default=False,
+    ),
+]
 Ipv6Most = Annotated[
     int | None,
     typer.Option(

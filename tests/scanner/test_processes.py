@@ -223,6 +223,20 @@ async def test_a_terminal_that_is_interrupted() -> None:
     assert [record["status"] for record in done.endpoints] == ["tls"]
 
 
+async def test_the_state_of_all() -> None:
+    """SIGUSR1 prints the state of the run, and of each worker."""
+    async with serving({"silent": silent}) as servers, running(lines=[f"smtp://{closed().place}"]) as run:
+        await run.say(f"smtp://{servers['silent'].place}\n".encode())
+        await servers["silent"].visited.wait()
+        run.process.send_signal(signal.SIGUSR1)
+        said = await run.read_errors_until(b"connections in flight for longest")
+        pids = workers_of(run.process.pid)
+        run.process.kill()
+    await gone(pids)
+    assert said.count(b"endpoints: taken 2") == 1
+    assert any(f"worker {pid}\n".encode() in said for pid in pids)
+
+
 async def test_a_full_disk() -> None:
     """The run ends with its message, and the workers with it."""
     done = await scan(f"127.46.16.0/22:{closed().port}", *TWO, "--output", "/dev/full")

@@ -28,6 +28,7 @@ from targets.prefixes import Prefixes
 from targets.resolving.limits import DnsLimits
 from targets.rules import Format, Rules
 from targets.services import SERVICES
+from targets.shares import Share
 from targets.target import Endpoint, MailDomain, Origin, Reason, Rejection
 
 RUN_ID = new_run_id(1_795_464_000)
@@ -199,14 +200,32 @@ def test_domains_are_known_by_what_is_asked_of_them() -> None:
     """One that has its record is known; nobody asks again about one of which all is known."""
     recorded = Recorded(Domains())
     whole, half = MailDomain(Origin("x"), "a.test"), MailDomain(Origin("x"), "b.test", 2525, srv=True)
-    host = {"statuses": ["tls", "no_tls"]}
+    ids = [f"smtp://mx.test:25@192.0.{number}.1" for number in (2, 3)]
+    host = {"endpoints": ids, "statuses": ["tls", "no_tls"]}
     recorded.take({"type": "domain", "id": whole.id, "status": "some_tls", "mx": [host], "srv": None})
-    srv = {"imaps": None, "imap": [host, {"statuses": [None]}]}
-    recorded.take({"type": "domain", "id": half.id, "status": "inconclusive", "mx": [host], "srv": srv})
+    srv = {"imaps": None, "imap": [host, {"endpoints": ids[:1], "statuses": [None]}]}
+    recorded.take({"type": "domain", "id": half.id, "input": "x", "status": "inconclusive", "mx": [host], "srv": srv})
     assert (recorded.has_domain(whole), recorded.is_whole(whole)) == (True, True)
     assert (recorded.has_domain(half), recorded.is_whole(half)) == (True, False)
     assert not recorded.has_domain(MailDomain(Origin("x"), "b.test", srv=True))
     assert recorded.counts == {"endpoints": 0, "domains": 2, "rejected": 0, "certificates": 0}
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])
+def test_a_domain_of_a_shard_waits_for_no_other(address: str) -> None:
+    """What falls to other shards has no status there, and the domain is whole all the same."""
+    domain = MailDomain(Origin("x"), "a.test")
+    place = f"[{address}]" if ":" in address else address
+    host = {"endpoints": [f"smtp://mx.test:25@{place}"], "statuses": [None]}
+    record = {"type": "domain", "id": domain.id, "input": "x", "status": "inconclusive", "mx": [host], "srv": None}
+    mine = [Share(number, 4).has_address(address) for number in (1, 2, 3, 4)]
+    found = []
+    for number in (1, 2, 3, 4):
+        recorded = Recorded(Domains(), Share(number, 4))
+        recorded.take(record)
+        found.append(recorded.is_whole(domain))
+    assert found == [not each for each in mine]
+    assert sum(mine) == 1
 
 
 def test_rejections_are_not_repeated() -> None:

@@ -54,7 +54,7 @@ async def expanded(
     found = target(line, services, header, rules)
     assert not isinstance(found, MailDomain)
     if isinstance(found, Host) and found.address is None:
-        return await own.resolve(found)
+        return (await own.resolve(found)).items
     return [item for chunk in own.chunks(found) for item in chunk]
 
 
