@@ -1,6 +1,7 @@
 """The `tlsweep` command: which commands there are. The module of one is imported when it is asked for."""
 
 import gc
+import signal
 from collections import UserDict
 from importlib import import_module
 from typing import Annotated, Any
@@ -52,7 +53,11 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """The entry point of the `tlsweep` command."""
+    """The entry point of the `tlsweep` command.
+
+    A scan answers SIGUSR1 while it runs; whoever sends it a moment too early or too late does not end the process.
+    """
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     app()
 
 

@@ -326,7 +326,7 @@ def _speakers_of_tls(answers: list[Answer]) -> list[Answer]:
 
     A handshake that broke is no proof where a raw hello was answered with what breaks the grammar: it met the same.
     """
-    speakers = list(filter(_speaks_tls, answers))
+    speakers = list(filter(speaks_tls, answers))
     if any(map(_breaks_tls, answers)):
         return [each for each in speakers if not (each.handshake and each.handshake.broken)]
     return speakers
@@ -337,7 +337,7 @@ def _breaks_tls(answer: Answer) -> bool:
     return answer.hello is not None and answer.hello.malformed
 
 
-def _speaks_tls(answer: Answer) -> bool:
+def speaks_tls(answer: Answer) -> bool:
     """Did a whole TLS or SSL answer come back on this connection?"""
     if answer.hello:
         return answer.hello.speaks_tls

@@ -13,6 +13,7 @@ no place among those in flight either. A bug in one task becomes a record with `
 
 import heapq
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from math import inf
@@ -20,14 +21,15 @@ from math import inf
 import structlog
 import trio
 
-from scanner.conclusion import Conclusion, conclude, seconds_asked, speaks_of_load
+from scanner.conclusion import Conclusion, conclude, seconds_asked
 from scanner.interview import Interview
 from scanner.limits import Limits
-from scanner.looks import Look, Patience, Pause, pause_after, pause_at_once
+from scanner.looks import SLOWER_S, Look, Patience, Pause, pause_after, pause_at_once
 from scanner.outcome import Flag, Verdict
-from scanner.pace import Learnt, Pace
+from scanner.pace import Learnt, Pace, Sign
 from scanner.question import Answer, Question, Wanted
-from scanner.schedule import Schedule, Waits
+from scanner.schedule import Queue, Schedule, Waits
+from scanner.signs import Answered, has_answered, sign_of, sign_of_look
 from scanner.spread import Spread
 from scanner.wire_text import printable
 from targets.prefixes import Prefixes
@@ -90,6 +92,7 @@ class Engine:
         self._interviews: set[Interview] = set()
         self._aside: set[Interview] = set()  # those of them that wait for an address that was slowed down
         self._spread = Spread(limits, self._pace)
+        self._answered = Answered()
         self._patience = Patience()
         self._waiting: list[_Waiting] = []  # a heap
         self._changed = trio.lowlevel.ParkingLot()  # of those who wait for an end
@@ -129,6 +132,14 @@ class Engine:
         """How many wait for what, just now. Takes some milliseconds."""
         permits = self._schedule.waits(trio.current_time())
         return replace(permits, later_look=len(self._waiting), window=self._spread.held)
+
+    def queues(self) -> list[Queue]:
+        """What waits for each address, just now. Takes some milliseconds."""
+        return self._schedule.queues(trio.current_time())
+
+    def held(self) -> Counter[str]:
+        """How many endpoints are not begun, by network."""
+        return self._spread.held_by_network()
 
     def learnt(self) -> Learnt:
         """What was learnt of strain."""
@@ -221,8 +232,7 @@ class Engine:
             self.tally.connections += 1
             try:
                 await self._ask(interview.endpoint, answer)
-                if speaks_of_load(answer):
-                    self._back_off(interview, answer)
+                self._hear_answer(interview, answer)
                 if questions := interview.take(answer):
                     self._queue(interview, questions, trio.current_time())
             except Exception as error:  # a bug of ours
@@ -233,15 +243,38 @@ class Engine:
         self._schedule.done(interview.endpoint.address, now)
         self._start_due(now)
 
+    def _hear_answer(self, interview: Interview, answer: Answer) -> None:
+        """Does it show that somebody has too much of us?"""
+        endpoint = interview.endpoint
+        had_answered = endpoint in self._answered
+        if sign := sign_of(answer, had_answered=had_answered):
+            if sign is Sign.RATE_LIMITED:
+                self._back_off(interview, answer)
+            self._slow_down(sign, endpoint.address)
+        elif not had_answered and has_answered(answer):
+            self._answered.note(endpoint)
+
+    def _hear_look(self, interview: Interview, look: Look | None) -> None:
+        """The same when a look is over, unless a stop has ended it."""
+        if not self.stopped and look and (sign := sign_of_look(look, interview.looks, interview.answers)):
+            self._slow_down(sign, interview.endpoint.address)
+
     def _back_off(self, interview: Interview, answer: Answer) -> None:
         """A server that speaks of load ends the look; and its address is left alone for a while, by all endpoints."""
         address = interview.endpoint.address
         interview.cut_short(self._schedule.withdraw(address, lambda job: job[0] is not interview))
-        if self._retries:
+        if self._retries:  # else nobody comes back, and what waits is to have its only look without that wait
             now, pause = trio.current_time(), pause_at_once(seconds_asked(answer))
-            granted = self._patience.grant(address, now, pause.seconds)
-            self._schedule.slow_down(address, pause.interval_s, now, now + pause.seconds if granted else now)
-            self._set_aside(job[0] for job in self._schedule.waiting(address))
+            if self._patience.grant(address, now, pause.seconds):
+                self._schedule.slow_down(address, pause.interval_s, now, now + pause.seconds)
+
+    def _slow_down(self, sign: Sign, address: str) -> None:
+        """An address that shows strain is asked more slowly, and so is its network."""
+        now = trio.current_time()
+        self._schedule.slow_down(address, SLOWER_S, now, now + SLOWER_S)
+        self._set_aside(job[0] for job in self._schedule.waiting(address))
+        if (alone_s := self._pace.heed(sign, address, now)) is not None:
+            self._schedule.hold(address, now + alone_s)
 
     def _set_aside(self, interviews: Iterable[Interview]) -> None:
         """They wait for an address that was slowed down, and take no place meanwhile; that has a bound, too."""
@@ -268,6 +301,7 @@ class Engine:
         """Let it wait, or become a record. False after a bug of ours: what caused it is gone, for another try."""
         try:
             conclusion = conclude(interview)
+            self._hear_look(interview, conclusion.look)
             if not self._defer(interview, conclusion):
                 self._on_over(interview, conclusion, self._clock())
                 self.tally.over += 1

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from contextlib import suppress
 from enum import StrEnum
 from typing import Any
 
@@ -18,6 +19,13 @@ class LogFormat(StrEnum):
 def is_terminal() -> bool:
     """Is standard error one?"""
     return sys.stderr.isatty()
+
+
+def print_errors(text: str) -> None:
+    """Whole lines to standard error, above a live display if there is one. May wait for the reader."""
+    with suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 def configure_log(log_format: LogFormat) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from heapq import nlargest
 from math import inf
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from scanner.limits import Limits, interval_of
 from targets.prefixes import Prefixes
@@ -89,6 +89,13 @@ class Learnt:
             self.signs + other.signs,
             _slowest((*self.slowest, *other.slowest)),
         )
+
+    @classmethod
+    def of(cls, facts: dict[str, Any]) -> Self:
+        """What such facts tell."""
+        networks = facts["networks"]
+        slowest = tuple(SlowNetwork(each["network"], each["events"], each["interval_s"]) for each in networks)
+        return cls(facts["addresses_slowed"], facts["networks_slowed"], +Counter(facts["events"]), slowest)
 
     def facts(self) -> dict[str, Any]:
         """What the record of the run says of it."""

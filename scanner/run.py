@@ -6,7 +6,7 @@
        └──▶ domain desk ─────┘
 
 A first SIGINT or SIGTERM takes no more targets and gives what is in flight ten seconds; a second ends at once, and
-gives the output one second to take what is known.
+gives the output one second to take what is known. SIGUSR1 prints the state of the engine to standard error.
 """
 
 import gc
@@ -38,6 +38,7 @@ from scanner.engine import GRACE_S, Engine, wall_clock
 from scanner.exit_code import ExitCode
 from scanner.hello_name import NameCheck, check_name
 from scanner.interview import Interview
+from scanner.log import print_errors
 from scanner.mail_policy.fetch import PolicyFetcher, PolicyHost
 from scanner.mail_policy.https import Fetched
 from scanner.output import Output, OutputClosed
@@ -47,9 +48,11 @@ from scanner.record import Recorder, new_run_id
 from scanner.resume import Recorded
 from scanner.sink import Sink
 from scanner.standing import Standing
+from scanner.state import MOST, State
 from scanner.summary import Summary
 from scanner.traffic import CUT_OFF, INTERNAL_ERROR, Traffic
 from scanner.trust import TrustStore
+from scanner.usage import descriptors, memory_bytes
 from targets.domain_targets import DomainTargets
 from targets.exclude import Exclusions
 from targets.expand import Expander, Item
@@ -138,6 +141,7 @@ class Run:
         self._name_check: NameCheck | None = None  # of our name in EHLO
         self._unusable = False
         self._ended = False
+        self._is_asked = self._is_telling = False  # by a signal, how it stands
         self._last_words: trio.CancelScope | None = None  # the whole run, behind a second signal
 
     async def scan(self) -> ExitCode:
@@ -146,7 +150,7 @@ class Run:
         self._sink.put(self.recorder.run("resume" if self._is_resumed else "start", self._started, self._facts()))
         written = False
         async with trio.open_nursery() as whole_run:
-            whole_run.start_soon(self._hear_signals, whole_run.cancel_scope)
+            whole_run.start_soon(self._hear_signals, whole_run.cancel_scope, whole_run)
             async with trio.open_nursery() as writing:
                 writing.start_soon(self._write, whole_run.cancel_scope)
                 async with trio.open_nursery() as storing:
@@ -327,20 +331,53 @@ class Run:
         self._sink.put(record)
         self.summary.note_endpoint(record)
 
-    async def _hear_signals(self, whole_run: trio.CancelScope) -> None:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    async def _hear_signals(self, whole_run: trio.CancelScope, nursery: trio.Nursery) -> None:
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGUSR1) as signals:
             async for number in signals:
-                if not self._engine.stopped:
-                    log.warning("stopping: what is in flight may end; once more to end at once", signal=number.name)
-                    self._engine.stop()
-                    self._desk.stop(GRACE_S)
-                    patience = GRACE_S if self._ended else inf  # the engine keeps its own time
+                if number == signal.SIGUSR1:
+                    nursery.start_soon(self._tell)
                 else:
-                    self._engine.abort()
-                    self._desk.stop(0)
-                    self._last_words, patience = whole_run, LAST_WORDS_S
-                whole_run.deadline = min(whole_run.deadline, trio.current_time() + patience)
-                self._storing.deadline = min(self._storing.deadline, trio.current_time() + patience / 2)
+                    self._be_stopped(number, whole_run)
+
+    def _be_stopped(self, number: signal.Signals, whole_run: trio.CancelScope) -> None:
+        if not self._engine.stopped:
+            log.warning("stopping: what is in flight may end; once more to end at once", signal=number.name)
+            self._engine.stop()
+            self._desk.stop(GRACE_S)
+            patience = GRACE_S if self._ended else inf  # the engine keeps its own time
+        else:
+            self._engine.abort()
+            self._desk.stop(0)
+            self._last_words, patience = whole_run, LAST_WORDS_S
+        whole_run.deadline = min(whole_run.deadline, trio.current_time() + patience)
+        self._storing.deadline = min(self._storing.deadline, trio.current_time() + patience / 2)
+
+    async def _tell(self) -> None:
+        """Print the state; by a thread, for nobody may be reading standard error. At the end it is left to itself."""
+        self._is_asked = True
+        if self._is_telling:  # whoever asked before has not taken it yet
+            return
+        self._is_telling = True
+        try:
+            while self._is_asked:
+                self._is_asked = False
+                text = "".join(f"{line}\n" for line in self._state().lines())
+                await trio.to_thread.run_sync(print_errors, text, abandon_on_cancel=True)
+        except Exception as error:  # a bug of ours
+            log.error("internal error", of="the state", exc_info=error)
+        finally:
+            self._is_telling = False
+
+    def _state(self) -> State:
+        return State(
+            self.standing(),
+            self._engine.queues(),
+            self._engine.held(),
+            self._traffic.oldest(MOST),
+            wall_clock(),
+            memory_bytes(),
+            descriptors(),
+        )
 
     def standing(self) -> Standing:
         """How it stands just now."""
@@ -357,6 +394,7 @@ class Run:
             open=len(self._traffic),
             slots=self.config.limits.connections,
             answered=self._traffic.answered,
+            waits=asdict(self._engine.waits()),
             errors={stage: dict(kinds) for stage, kinds in self._traffic.errors.items()},
             times=self._traffic.times(),
             lines={
@@ -427,6 +465,7 @@ class Run:
             "hello_name_resolves": self._name_check.resolves if self._name_check else None,
             "dns": asdict(self._resolver.tally),
             "certificates": self._certificates.records if self._certificates else None,
+            "learnt": self._engine.learnt().facts(),
             "duration_s": round(wall_clock() - self._started, 3),
         }
 

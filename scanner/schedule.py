@@ -83,6 +83,18 @@ class Waits:
     window: int = 0  # for their turn to be begun
 
 
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """What waits for one address; seconds from now on, at the pace of this moment and with nobody else before it."""
+
+    address: str
+    network: str
+    waiting: int  # connections
+    next_s: float  # until the next of them may be opened
+    last_s: float  # until the last may be
+    network_interval_s: float  # between two connections to its network
+
+
 class Schedule(Generic[Job]):
     """The queue of all jobs, and the permits."""
 
@@ -120,7 +132,7 @@ class Schedule(Generic[Job]):
         lane = self._lanes.get(address) or self._open(address)
         lane.interval_s = max(lane.interval_s, interval_s)
         lane.not_before = max(lane.not_before, until)
-        lane.ease_at = max(now, until) + EASE_S
+        lane.ease_at = max(now, lane.not_before) + EASE_S
 
     def hold(self, address: str, until: float) -> None:
         """Begin nothing in the network of an address until then."""
@@ -201,6 +213,17 @@ class Schedule(Generic[Job]):
             if lane.waiting:
                 counts[self._cause(lane, now)] += len(lane.waiting)
         return Waits(**counts)
+
+    def queues(self, now: float) -> list[Queue]:
+        """Of every address for which something waits. Takes as long as `waits`."""
+        return [self._queue(lane, now) for lane in self._lanes.values() if lane.waiting]
+
+    def _queue(self, lane: _Lane[Job], now: float) -> Queue:
+        network, waiting = lane.network, len(lane.waiting)
+        next_s = max(0.0, lane.not_before - now, network.next_start - BURST_S - now)
+        network_interval_s = self._pace.interval_s(network.name, now)
+        last_s = next_s + (waiting - 1) * max(lane.interval_s, network_interval_s)
+        return Queue(lane.address, network.name, waiting, next_s, last_s, network_interval_s)
 
     def _cause(self, lane: _Lane[Job], now: float) -> str:
         """A field of Waits."""

@@ -10,7 +10,7 @@ them its addresses do; and neither has more endpoints in flight than its pace ca
                  (waits for an end)       (waits for an end)
 """
 
-from collections import deque
+from collections import Counter, deque
 from math import inf
 
 from scanner.limits import Limits, interval_of
@@ -128,6 +128,14 @@ class Spread:
         elif not address.in_flight:
             self._forget(endpoint.address)
         self._offer_network(network)
+
+    def held_by_network(self) -> Counter[str]:
+        """How many endpoints are held, by network. Takes some milliseconds."""
+        counts = Counter[str]()
+        for address in self._addresses.values():
+            if address.held:
+                counts[address.network.name] += len(address.held)
+        return counts
 
     def clear(self) -> int:
         """Let go of all that is held; how many."""

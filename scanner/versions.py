@@ -77,7 +77,7 @@ def version_verdicts(
         fell_silent(answers, kept)
         or lacks_control(answers, kept)
         or any(map(_kept_out, answers[kept:]))
-        or _handshake_turned_away(answers)
+        or handshakes_turned_away(answers)
     )
     verdicts = {
         version: judge(version, made, not stopped and (shaken or has_control(version, tries)))
@@ -274,7 +274,7 @@ def is_silent(answer: Answer) -> bool:
     return failure is not None and failure.cause == "timeout"
 
 
-def _handshake_turned_away(answers: list[Answer]) -> bool:
+def handshakes_turned_away(answers: list[Answer]) -> bool:
     """Did FIN, RST or silence end every handshake, although they offer what was answered before, in a hello like it?"""
     made = [answer.handshake for answer in answers if answer.handshake]
     if not made or not all(map(_ended, made)):

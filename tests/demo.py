@@ -47,7 +47,7 @@ async def _demo() -> int:
             absent = "gone.example,127.71.0.9,9,https"
             targets.write_text("\n".join(["host,address,port,service", *lines, absent]) + "\n")
             unlimited = ["--rate", "0", "--per-address", "0", "--per-address-rate", "0"]
-            unlimited += ["--per-network-rate", "0", "--retries", "0"]
+            unlimited += ["--per-network-rate", "0", "--network-prefixes", "32,128", "--retries", "0"]
             trust = ["--trust", str(Path(directory) / "authority.pem")]
             files = ["--input", str(targets), "--output", str(OUTPUT)]
             command = ["scan", *files, "--allow", "127.0.0.0/8", *trust, *unlimited]

@@ -47,9 +47,10 @@ ROOMS = (
     Room(("scanner.tls.*",), PURE),
     Room(("scanner.probes.*",), PURE),
     Room(("scanner.looks", "scanner.question", "scanner.ladder", "scanner.versions"), PURE),
-    Room(("scanner.shortfall", "scanner.traffic"), PURE),
+    Room(("scanner.shortfall", "scanner.traffic", "scanner.state"), PURE),
     Room(("scanner.economy", "scanner.interview"), PURE),
     Room(("scanner.conclusion", "scanner.trust", "scanner.chain"), PURE),
+    Room(("scanner.signs",), PURE),
     Room(("scanner.clients", "scanner.findings", "scanner.certificate_parts"), PURE),
     Room(("scanner.mail_policy", "scanner.mail_policy.result", "scanner.mail_policy.text_record"), PURE),
     Room(("scanner.mail_policy.dane", "scanner.mail_policy.mta_sts", "scanner.mail_policy.tls_rpt"), PURE),
@@ -58,7 +59,17 @@ ROOMS = (
     Room(("scanner.domain_status", "scanner.domain_record", "scanner.domain_findings"), PURE),
     Room(("scanner.recorded_domain",), PURE),
     Room(("scanner.record", "scanner.summary"), PURE),
-    Room(("scanner.log", "scanner.connection", "scanner.descriptors", "scanner.engine", "scanner.trust_store"), IO),
+    Room(
+        (
+            "scanner.log",
+            "scanner.connection",
+            "scanner.descriptors",
+            "scanner.usage",
+            "scanner.engine",
+            "scanner.trust_store",
+        ),
+        IO,
+    ),
     Room(("scanner.output", "scanner.sink"), IO),
     Room(("scanner.mail_policy.https", "scanner.mail_policy.fetch"), IO),
     Room(("scanner.config",), PURE),  # its timeouts are the connection's
@@ -74,7 +85,7 @@ ROOMS = (
     Room(("scanner.refusal", "scanner.checks", "scanner.start", "scanner.dry_run"), IO),
     Room(("scanner.options.*",), PURE),
     Room(("scanner.commands.*",), PURE),
-    Room(("scanner.cli",), PURE),
+    Room(("scanner.cli",), IO),
 )
 
 # What talks to the world, by the module that has to be imported for it.
@@ -201,7 +212,7 @@ def test_starttls_and_tls_are_strangers(package: str, other: str) -> None:
     [
         ("socket", {"scanner.connection", "scanner.metrics_server", "targets.resolving.udp"}),
         ("time", {"scanner.engine"}),
-        ("signal", {"scanner.run"}),
+        ("signal", {"scanner.run", "scanner.cli"}),
         ("asyncio", set()),
     ],
 )

@@ -22,11 +22,15 @@ class Node:
     def encoded(self) -> bytes:
         """With its length, in the shortest form."""
         content = self.lead + b"".join(child.encoded() for child in self.children) if self.children else self.content
-        size = len(content)
-        if size < 0x80:
-            return bytes([self.tag, size]) + content
-        length = size.to_bytes((size.bit_length() + 7) // 8, "big")
-        return bytes([self.tag, 0x80 | len(length)]) + length + content
+        return bytes([self.tag]) + _length(len(content)) + content
+
+
+def _length(size: int) -> bytes:
+    """In the shortest form, which is the only one (X.690 §10.1)."""
+    if size < 0x80:
+        return bytes([size])
+    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([0x80 | len(length)]) + length
 
 
 def nodes_of(data: bytes, depth: int = 0) -> list[Node] | None:
@@ -40,7 +44,7 @@ def nodes_of(data: bytes, depth: int = 0) -> list[Node] | None:
         if size >= 0x80:
             start += size - 0x80
             size = int.from_bytes(data[at + 2 : start], "big")
-        if start + size > len(data):
+        if start + size > len(data) or data[at + 1 : start] != _length(size):  # bytes of a key may look like BER
             return None
         found.append(_node(tag, data[start : start + size], depth))
         at = start + size

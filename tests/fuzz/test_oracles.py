@@ -259,5 +259,6 @@ def test_mutations_of_der_are_der() -> None:
         different = {mutated(der, chance, lambda data: data + b"\x01") for _ in range(50)}
         assert len(different) > 25
         assert all(nodes_of(each) for each in different)
-    assert nodes_of(b"\x30\x05\x02") is None
+    for not_der in (b"\x30\x05\x02", b"\x04\x81\x01x", b"\x04\x82\x00\x80" + bytes(128), b"\x30\x80"):
+        assert nodes_of(not_der) is None
     assert mutated(b"\x30\x05\x02", chance, bytes.upper) == b"\x30\x05\x02"

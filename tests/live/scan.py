@@ -18,7 +18,7 @@ SCAN_WITHIN_S = 90
 OPTIONS = (
     *("--allow", "127.0.0.0/8", "--allow", "::1/128"),
     *("--rate", "0", "--per-address", "0", "--per-address-rate", "0", "--per-network-rate", "0"),
-    *("--retries", "0", "--no-progress"),
+    *("--network-prefixes", "32,128", "--retries", "0", "--no-progress"),
 )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 
 from tests.live.certificates import Issuer, Leaf
 from tests.live.fleet import LISTENERS
@@ -113,7 +113,7 @@ def test_records_keep_to_the_schema(scan: Scan) -> None:
     validator = Draft202012Validator(json.loads(printed))
     assert scan.records
     for record in scan.records:
-        assert not [f"{error.json_path}: {error.message}" for error in validator.iter_errors(record)], record
+        assert not [f"{error.instance_path}: {error.message}" for error in validator.iter_errors(record)], record
 
 
 def test_nobody_speaks_out_of_turn(scan: Scan) -> None:

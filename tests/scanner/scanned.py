@@ -12,6 +12,7 @@ from scanner.engine import Engine
 from scanner.interview import Interview
 from scanner.limits import Limits
 from scanner.outcome import Outcome, Stage, Verdict
+from scanner.pace import Learnt
 from scanner.question import Answer, Wanted
 from scanner.record import Record, Recorder
 from scanner.tls.names import Version
@@ -75,6 +76,7 @@ class Scan:
     handshake: bool = True
     over: list[tuple[float, Record]] = field(default_factory=list)  # seconds since the start, in the order of ends
     starts: list[tuple[float, Endpoint]] = field(default_factory=list)  # of connections
+    engines: list[Engine] = field(default_factory=list)  # that of each run
 
     async def run(self, endpoints: Iterable[Endpoint]) -> list[Record]:
         """The records, as a reader gets them."""
@@ -94,8 +96,14 @@ class Scan:
 
         wanted = Wanted(self.versions, handshake=self.handshake)
         engine = Engine(ask, on_over, wanted, self.limits, clock=trio.current_time, retries=self.retries)
+        self.engines.append(engine)
         await engine.run(intake)
         return [made for _, made in self.over]
+
+    @property
+    def learnt(self) -> Learnt:
+        """What it has learnt of strain."""
+        return self.engines[-1].learnt()
 
 
 async def scanned(service: str, *peers: Peer, **settings: Any) -> Record:

@@ -22,8 +22,6 @@ from tests.scanner.tls.wire import HANDSHAKE, alert, extension, message, read_cl
 HTTPS, SMTP = SERVICES["https"], SERVICES["smtp"]
 Record = dict[str, Any]
 
-pytestmark = pytest.mark.usefixtures("autojump_clock")
-
 
 @cache
 def ders() -> tuple[bytes, ...]:
@@ -73,7 +71,7 @@ FINGERPRINTS = [*map(sha256, ders())]
 @pytest.mark.parametrize(
     ("version", "suite"), [(0x0300, 0x0005), (0x0301, 0x0004), (0x0303, 0x0003)], ids=["SSLv3", "RC4", "EXPORT"]
 )
-async def test_what_our_library_has_not(version: int, suite: int) -> None:
+async def test_what_our_library_has_not(autojump_clock: object, version: int, suite: int) -> None:
     """SSLv3, RC4 and EXPORT: a yes, no handshake, and the chain with all that is known of a certificate."""
     record = await record_of(peer_of(version, suite, chain_message(*ders()), REQUEST, DONE))
     assert record["status"] == "tls"
@@ -86,7 +84,7 @@ async def test_what_our_library_has_not(version: int, suite: int) -> None:
     assert "certificate-host-mismatch" in {each["id"] for each in record["findings"]}
 
 
-async def test_behind_starttls() -> None:
+async def test_behind_starttls(autojump_clock: object) -> None:
     """The same where a dialogue comes before."""
     words = honest("smtp")
 
@@ -99,7 +97,7 @@ async def test_behind_starttls() -> None:
     assert record["starttls"]["verdict"] == "ok"
 
 
-async def test_a_certificate_that_cannot_be_parsed() -> None:
+async def test_a_certificate_that_cannot_be_parsed(autojump_clock: object) -> None:
     """The record is whole: fingerprint and reason stay."""
     record = await record_of(peer_of(0x0303, 0x0005, chain_message(b"garbage"), DONE))
     assert shown(record) == ([sha256(b"garbage")], "message", "none")
@@ -108,7 +106,7 @@ async def test_a_certificate_that_cannot_be_parsed() -> None:
     assert record["certificate"]["results"] == ["validation-failure"]
 
 
-async def test_one_connection_and_no_more() -> None:
+async def test_one_connection_and_no_more(autojump_clock: object) -> None:
     """What a failed handshake has seen is not asked for again; what it has not, is asked for once."""
     # OpenSSL has the suite; the flight breaks behind the chain, where the key exchange should be.
     broken = peer_of(0x0303, 0xC02F, chain_message(*ders()), DONE, extensions=b"")
@@ -120,7 +118,7 @@ async def test_one_connection_and_no_more() -> None:
     assert record["connections"] == 4  # and the certificates
 
 
-async def test_without_certificates() -> None:
+async def test_without_certificates(autojump_clock: object) -> None:
     """An anonymous suite has none, and nobody asks; one that should have some, and shows none, has none either."""
     record = await record_of(peer_of(0x0303, 0x0018, message(12, b""), DONE), (Version.TLS1_2,))
     assert (shown(record)[:2], record["certificate"], record["scts"]) == ((None, None), None, None)
@@ -130,14 +128,14 @@ async def test_without_certificates() -> None:
     assert record["connections"] == 4
 
 
-async def test_a_chain_that_never_comes() -> None:
+async def test_a_chain_that_never_comes(autojump_clock: object) -> None:
     """Silence behind the ServerHello: nothing is known of certificates."""
     record = await record_of(peer_of(0x0303, 0x0005), (Version.TLS1_2,))
     assert shown(record) == (None, None, None)
     assert record["versions"]["TLSv1.2"]["verdict"] == "yes"
 
 
-async def test_sslv2() -> None:
+async def test_sslv2(autojump_clock: object) -> None:
     """Its SERVER-HELLO has a certificate in it, and no other version has any."""
 
     class Old(Sslv2Server):
@@ -149,7 +147,7 @@ async def test_sslv2() -> None:
     assert shown(record) == ([sha256(b"garba")], "message", None)
 
 
-async def test_a_handshake_is_better() -> None:
+async def test_a_handshake_is_better(autojump_clock: object) -> None:
     """Where one is completed, its chain stands there, and nothing more is asked."""
     record = await record_of(
         Peer(Behaviour(lambda: [Turn(0, TlsServer(context=context(only=TLS12)))])), (Version.TLS1_2,)
@@ -157,7 +155,7 @@ async def test_a_handshake_is_better() -> None:
     assert (record["tls"]["certificate_from"], record["connections"]) == ("handshake", 2)
 
 
-async def test_timestamps_of_a_server_hello() -> None:
+async def test_timestamps_of_a_server_hello(autojump_clock: object) -> None:
     """The raw hello of TLS 1.2 asks for them, and what comes stands in the record with its source."""
     asked: list[bool] = []
 

@@ -19,8 +19,6 @@ from tests.scanner.transcript import Transcript
 VERSIONS = (Version.TLS1_2, Version.TLS1_3)
 HTTPS, SMTP, IMAPS = SERVICES["https"], SERVICES["smtp"], SERVICES["imaps"]
 
-pytestmark = pytest.mark.usefixtures("autojump_clock")
-
 
 def behind_tls(made: ssl.SSLContext, server: type[TlsServer] = TlsServer, **more: Any) -> Peer:
     """A peer that speaks TLS at once."""
@@ -33,7 +31,7 @@ def found(record: dict[str, Any]) -> set[str]:
 
 
 @pytest.mark.parametrize("only", [TLS12, TLS13])
-async def test_required(only: ssl.TLSVersion) -> None:
+async def test_required(autojump_clock: object, only: ssl.TLSVersion) -> None:
     """The version is spoken, the chain is known, the server demands a certificate; and that is all that is wrong."""
     record = await interviewed(HTTPS, behind_tls(context(only=only, client_certificate=ssl.CERT_REQUIRED)), VERSIONS)
     version = {TLS12: "TLSv1.2", TLS13: "TLSv1.3"}[only]
@@ -49,7 +47,7 @@ async def test_required(only: ssl.TLSVersion) -> None:
 
 @pytest.mark.parametrize("only", [TLS12, TLS13])
 @pytest.mark.parametrize("wanted", [ssl.CERT_NONE, ssl.CERT_OPTIONAL])
-async def test_not_required(wanted: ssl.VerifyMode, only: ssl.TLSVersion) -> None:
+async def test_not_required(autojump_clock: object, wanted: ssl.VerifyMode, only: ssl.TLSVersion) -> None:
     """A server that does without."""
     record = await interviewed(HTTPS, behind_tls(context(only=only, client_certificate=wanted)), VERSIONS)
     assert record["tls"]["client_certificate"] == ("requested" if wanted else "none")
@@ -59,7 +57,7 @@ async def test_not_required(wanted: ssl.VerifyMode, only: ssl.TLSVersion) -> Non
 
 
 @pytest.mark.parametrize("only", [TLS12, TLS13])
-async def test_what_programs_get(only: ssl.TLSVersion) -> None:
+async def test_what_programs_get(autojump_clock: object, only: ssl.TLSVersion) -> None:
     """Others may have a certificate: behind STARTTLS, and in implicit mode, nobody can tell what they get."""
     made = context(only=only, client_certificate=ssl.CERT_REQUIRED)
     words = honest("smtp")
@@ -73,7 +71,7 @@ async def test_what_programs_get(only: ssl.TLSVersion) -> None:
     assert record["clients"]["ssl_tls"] == "unknown"
 
 
-async def test_what_is_said_inside_is_not_lost() -> None:
+async def test_what_is_said_inside_is_not_lost(autojump_clock: object) -> None:
     """A greeting that comes with the end of the handshake is read for that, and by the dialogue again."""
     greeting = b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hello\r\n"
 
@@ -108,7 +106,7 @@ class Afterwards(TlsServer):
 @pytest.mark.parametrize(
     "ending", [b"", Closed(), Closed(reset=True), Closed(b"\x15\x03\x03\x00\x02\x02\x28"), b"\x17\x03\x03\x00\x05"]
 )
-async def test_what_does_not_tell(ending: bytes | Closed) -> None:
+async def test_what_does_not_tell(autojump_clock: object, ending: bytes | Closed) -> None:
     """Silence, FIN, RST, nonsense and half a record: it asked for a certificate, and more nobody knows."""
 
     class Ending(Afterwards):
@@ -122,7 +120,7 @@ async def test_what_does_not_tell(ending: bytes | Closed) -> None:
     assert "client-certificate-required" not in found(record)
 
 
-async def test_the_wait_is_short() -> None:
+async def test_the_wait_is_short(autojump_clock: object) -> None:
     """A server that keeps silent after the handshake costs two seconds; one that asks for nothing, none."""
     began = trio.current_time()
     for wanted, longest in ((ssl.CERT_NONE, 0.5), (ssl.CERT_OPTIONAL, 2.5)):
@@ -139,7 +137,7 @@ def test_the_words_of_the_contract() -> None:
     assert [*ClientCertificate] == ["none", "requested", "required"]
 
 
-async def test_a_server_that_takes_its_time() -> None:
+async def test_a_server_that_takes_its_time(autojump_clock: object) -> None:
     """Its alert comes when something has been said inside, and tells the same."""
     made = one_flight(ssl.CERT_REQUIRED)
     words = honest("smtp")
@@ -162,7 +160,7 @@ def one_flight(wanted: ssl.VerifyMode, only: ssl.TLSVersion = TLS13, tickets: in
     ("service", "wanted"), [(HTTPS, ssl.CERT_OPTIONAL), (IMAPS, ssl.CERT_NONE), (IMAPS, ssl.CERT_OPTIONAL)]
 )
 async def test_an_alert_behind_the_handshake_that_is_about_something_else(
-    service: Service, wanted: ssl.VerifyMode
+    autojump_clock: object, service: Service, wanted: ssl.VerifyMode
 ) -> None:
     """In TLS 1.3 the client is done first: to the server there was no handshake, and its alert tells why."""
     record = await interviewed(service, behind_tls(one_flight(wanted), Spoils), (Version.TLS1_3,))
@@ -179,7 +177,7 @@ async def test_an_alert_behind_the_handshake_that_is_about_something_else(
         assert record["clients"]["ssl_tls"] == "fails"
 
 
-async def test_an_alert_in_the_talk_inside() -> None:
+async def test_an_alert_in_the_talk_inside(autojump_clock: object) -> None:
     """Once a record has come, the handshake was one to the server too: its alert closed the connection."""
     for only, tickets in ((TLS12, 0), (TLS13, 2)):
         words, made = honest("smtp"), one_flight(ssl.CERT_NONE, only, tickets)

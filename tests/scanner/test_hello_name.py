@@ -115,13 +115,16 @@ async def test_a_bug_costs_no_scan(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """Whatever becomes of the look-up, the scan goes on."""
 
     async def fail(*_: object) -> NameCheck:
+        failed.append(True)
         raise ZeroDivisionError
 
+    failed: list[bool] = []
     monkeypatch.setattr(run, "check_name", fail)
     config = Config(("10.0.0.1",), hello_name=NAME, resolvers=(NOBODY,), progress=False)
     output = os.open(tmp_path / "out.jsonl", os.O_CREAT | os.O_WRONLY)
     assert await run.Run(config, output).scan() is ExitCode.COMPLETE
     os.close(output)
+    assert failed
 
 
 async def test_no_name_no_question() -> None:

@@ -126,6 +126,7 @@ def test_what_was_learnt() -> None:
     assert facts["events"] == {"rate_limited": 3, "closed": MOST_TOLD + 50, "reset": 0, "silence": 0}
     assert facts["networks"][0] == {"network": NETWORK, "events": 3, "interval_s": 0.4}
     assert len(facts["networks"]) == MOST_TOLD
+    assert Learnt.of(facts) == pace.learnt()
     other = Pace(Limits())
     for number in range(5):
         other.heed(Sign.SILENCE, f"10.1.0.{number}", 10.0 * number)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.limits import BURST_S, Limits
-from scanner.schedule import Schedule, Waits
+from scanner.schedule import Queue, Schedule, Waits
 from targets.prefixes import Prefixes
 
 UNLIMITED = Limits(endpoints=0, connections=0, rate=0, per_address=0, per_address_rate=0, per_network_rate=0)
@@ -355,6 +355,19 @@ def test_what_jobs_wait_for() -> None:
     assert schedule.waits(0) == Waits(address=99, network=100, total=300 - 5 - 99 - 100)
     schedule.slow_down("192.0.2.1", 10, 0)
     assert schedule.waits(0) == Waits(back_off=99, network=100, total=300 - 5 - 99 - 100)
+
+
+def test_queues() -> None:
+    """How long an address waits for its next connection, and for its last: by its own pace, or that of its network."""
+    schedule: Schedule[str] = Schedule(Limits(per_address_rate=1, per_network_rate=0.5))
+    for job in "abc":
+        schedule.push("192.0.2.1", job, 0)
+    schedule.push("198.51.100.1", "d", 0)
+    assert schedule.pop(0) == "a"
+    schedule.slow_down("192.0.2.1", 10, 0, until=20)
+    first, second = schedule.queues(1.0)
+    assert first == Queue("192.0.2.1", "192.0.2.0/24", 2, 19.0, 29.0, 2.0)
+    assert second == Queue("198.51.100.1", "198.51.100.0/24", 1, 0.0, 0.0, 2.0)
 
 
 def test_ten_thousand_networks_that_wait_cost_nothing() -> None:

@@ -19,6 +19,7 @@ from scanner.limits import Limits
 from scanner.run import Run
 from scanner.tls.names import Version
 from scanner.trust import TrustStore
+from targets.prefixes import Prefixes
 from tests.peers.nameserver import NOBODY
 from tests.peers.scripted import Script, Server, Talk, closed, serving, smtp, unanswered
 from tests.peers.tls_server import BreaksInside, Sslv2Server, TlsServer, server_context, smtp_inside
@@ -551,6 +552,7 @@ async def _scan_all(path: Path) -> tuple[dict[str, Server], float]:
                 targets=tuple(f"{CASES[name].service}://{server.place}" for name, server in places.items()),
                 allow=(ip_network("127.0.0.0/8"),),
                 limits=LIMITS,
+                prefixes=Prefixes(32, 128),  # some speak of load, which is to slow nobody else down
                 timeouts=TIMEOUTS,
                 retries=0,
                 hello_name="scan.example.test",

@@ -34,8 +34,6 @@ FFDHE4096, SECP384R1MLKEM1024, BRAINPOOL, SECP224R1 = 0x0102, 0x11ED, 0x001F, 0x
 RC4, TRIPLE_DES, EXPORT, STATIC_ECDH = codes("0005 0004"), codes("000a"), codes("0003 0008"), codes("c00e c00f")
 ANONYMOUS_RC4 = codes("0018")
 
-pytestmark = pytest.mark.usefixtures("autojump_clock")
-
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -117,7 +115,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-async def test_whose_limit_it_is(case: Case) -> None:
+async def test_whose_limit_it_is(autojump_clock: object, case: Case) -> None:
     """A limit of ours is told as that, and what it is; there is no finding then."""
     seen = await see(case.table)
     assert seen.record["status"] == "tls"
@@ -128,7 +126,7 @@ async def test_whose_limit_it_is(case: Case) -> None:
         assert seen.record["tls"]["error"]["cause"] == "tls_library"
 
 
-async def test_what_programs_get() -> None:
+async def test_what_programs_get(autojump_clock: object) -> None:
     """Those of others may have what our library has not."""
     seen = await see(Table({TLS12: RC4}), service="smtp")
     assert seen.record["tls"]["error"]["verdict"] == "local_limitation"
@@ -136,7 +134,7 @@ async def test_what_programs_get() -> None:
     assert seen.record["clients"]["starttls"] == "unknown"
 
 
-async def test_a_newer_version_by_a_rare_group_is_no_matter_of_length() -> None:
+async def test_a_newer_version_by_a_rare_group_is_no_matter_of_length(autojump_clock: object) -> None:
     """The handshake that is made below it is short; that is not why it is made."""
     table = Table({TLS12: RSA_AEAD[-2:], TLS13: TLS13_SUITES}, groups=(FFDHE4096,), nothing=End.FIN)
     seen = await see(table)

@@ -121,6 +121,17 @@ def test_a_later_look_counts_too() -> None:
     assert len(given_out(turns)) == 1
 
 
+def test_what_is_held_by_network() -> None:
+    """Each endpoint that is not begun counts for its network; those in flight do not."""
+    window = spread(per_network_rate=1)
+    for number in range(LEAST + 5):
+        window.add(endpoint("192.0.2.1", number))
+    window.add(endpoint("198.51.100.1"))
+    assert window.held_by_network() == {"192.0.2.0/24": LEAST + 5, "198.51.100.0/24": 1}
+    given_out(window)
+    assert window.held_by_network() == {"192.0.2.0/24": 5}
+
+
 def test_room() -> None:
     """More is taken from the input until there is enough to choose from."""
     unlimited = spread()

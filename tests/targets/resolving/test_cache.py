@@ -77,7 +77,8 @@ def test_what_is_too_large_is_not_kept() -> None:
 )
 def test_memory(kind: RdataType, data: tuple[str, ...]) -> None:
     """No answer takes more than it is weighed."""
-    cache, count = Cache(), 200
+    labels = data[0].count(".")
+    cache, count = Cache(), 20 if labels > 100 else 200  # so many labels take the library a tenth of a second to write
     names = [f"host-{number}.mail.some-example.org" for number in range(count)]
     wires = [
         response(question_of(name, kind), *(f"{name}. 60 {kind.name} {each.format(place)}" for each in data)).to_wire(

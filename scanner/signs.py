@@ -1,0 +1,71 @@
+"""Signs of strain: what shows that a server, or what stands before it, has too much of us.
+
+Pure. Its own words do; and an end or a silence before a word of ours at a port that had answered. What ends, or stays
+silent, behind a hello may be the server's way of saying "no" to it, and a port that never answered may be filtered:
+these are no signs. What was answered before, and is not when it is offered again, tells one from the other: in a full
+handshake, or at a later look.
+"""
+
+from collections.abc import Sequence
+
+from scanner.conclusion import speaks_of_load, speaks_tls
+from scanner.looks import Look
+from scanner.outcome import Outcome, Stage, Verdict
+from scanner.pace import Sign
+from scanner.question import Answer
+from scanner.versions import handshakes_turned_away
+from targets.target import Endpoint
+
+MOST_REMEMBERED = 20_000  # ports; an entry takes some 200 bytes
+
+_OF_CONNECTIONS = {"timeout": Sign.SILENCE, "refused": Sign.RESET}  # a SYN is refused by RST
+_ENDS = {
+    Verdict.CLOSED: Sign.CLOSED,
+    Verdict.RESET: Sign.RESET,
+    Verdict.TIMEOUT: Sign.SILENCE,
+}
+
+
+class Answered:
+    """The ports that have answered, of late."""
+
+    def __init__(self) -> None:
+        self._ports: dict[tuple[str, int], None] = {}
+
+    def __contains__(self, endpoint: Endpoint) -> bool:
+        return (endpoint.address, endpoint.port) in self._ports
+
+    def note(self, endpoint: Endpoint) -> None:
+        """This one has."""
+        self._ports[endpoint.address, endpoint.port] = None
+        if len(self._ports) > MOST_REMEMBERED:
+            del self._ports[next(iter(self._ports))]
+
+
+def has_answered(answer: Answer) -> bool:
+    """Did the server say anything that it says to those for whom it has time?"""
+    if answer.starttls:
+        return answer.starttls.stage is not Stage.GREETING
+    return speaks_tls(answer)
+
+
+def sign_of(answer: Answer, *, had_answered: bool) -> Sign | None:
+    """What a connection shows. `had_answered`: its port, to another connection before."""
+    if speaks_of_load(answer):
+        return Sign.RATE_LIMITED
+    if not had_answered or answer.question.aside:  # what was asked besides may give offence
+        return None
+    match answer.failure:
+        case Outcome(verdict=Verdict.UNREACHABLE, cause=str() as cause):
+            return _OF_CONNECTIONS.get(cause)
+        case Outcome():
+            return None
+    said = answer.starttls
+    return _ENDS.get(said.verdict) if said and said.stage is Stage.GREETING and said.text is None else None
+
+
+def sign_of_look(look: Look, before: Sequence[Look], answers: list[Answer]) -> Sign | None:
+    """What a look with these answers shows, beyond its connections: that what was answered is not answered now."""
+    if not look.throttled or look.stage is not Stage.TLS:
+        return None
+    return _ENDS.get(look.verdict) if before or handshakes_turned_away(answers) else None
