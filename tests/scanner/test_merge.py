@@ -63,6 +63,15 @@ def end(index: int, **more: Any) -> Record:
         "hello_name_resolves": True if index < 3 else None,
         "dns": {"queries": 5, "tcp": 1, "silences": 0, "set_aside": 0},
         "certificates": None,
+        "learnt": {
+            "addresses_slowed": 60,
+            "networks_slowed": 50,
+            "events": {"rate_limited": 50, "closed": 0, "reset": index, "silence": 0},
+            "networks": [
+                {"network": f"30.{index}.{each}.0/24", "events": 1, "interval_s": float(60 - each)}
+                for each in range(50)
+            ],
+        },
         "duration_s": 60.0,
     }
     return {**head(index, "run"), "event": "end", "time": f"2026-11-28T18:01:0{index}.000Z", **counts, **more}
@@ -199,6 +208,9 @@ def test_the_whole(tmp_path: Path, name: str) -> None:
     assert (last["rejected"], last["connections"], last["dns"]["queries"]) == ({"invalid": 3}, 60, 15)
     assert (last["answered"], last["errors"]) == (48, {"connect": {"refused": 6}, "tls": {"reset": 6}})
     assert last["hello_name_resolves"]
+    learnt = last["learnt"]
+    assert (learnt["networks_slowed"], learnt["events"]["reset"], len(learnt["networks"])) == (150, 6, 100)
+    assert [each["interval_s"] for each in learnt["networks"][:4]] == [60.0, 60.0, 60.0, 59.0]
     assert (last["complete"], last["duration_s"], last["certificates"]) == (True, 62.0, None)
 
 
@@ -430,6 +442,9 @@ def test_a_run_in_parts(tmp_path: Path) -> None:
     told = merge(Merge(tuple(written(tmp_path, every)), str(tmp_path / "all")))
     assert (told["connections"], told["lines"]["read"], told["complete"]) == (67, 13, True)
     assert len(of_type(records_of_row(tmp_path / "all"), "run")) == 2
+    slowest = [each for each in told["learnt"]["networks"] if each["network"].startswith("30.2.")]
+    assert {each["events"] for each in slowest} == {2}
+    assert len({each["network"] for each in slowest}) == len(slowest)
 
 
 def test_certificates(tmp_path: Path) -> None:

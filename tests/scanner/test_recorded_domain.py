@@ -181,7 +181,7 @@ def test_a_record_can_be_made_again(data: st.DataObject) -> None:
                 some.recall(endpoint.id, endpoint.host, endpoint.service.name, result)
     sts, with_policies = data.draw(policies), data.draw(st.booleans())
     promised = known_of(targets, every, None).sts_record
-    sts = sts if promised and not promised.error else None
+    sts = sts if with_policies and promised and not promised.error else None
     partial = as_written(RECORDER.domain(known_of(targets, some, sts), with_policies=with_policies))
     whole = as_written(RECORDER.domain(known_of(targets, every, sts), with_policies=with_policies))
     again = RECORDER.domain(recorded_domain(partial, every), with_policies=with_policies)
