@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from scanner.pace import Learnt
 from scanner.record import SCHEMA, Record, joined_run_id
 from scanner.resume import MAY_DIFFER
 from targets.prefixes import Prefixes
@@ -25,14 +26,7 @@ _NOBODY_TOLD: Record = {
     "errors": {},
     "hello_name_resolves": None,
     "dns": dict.fromkeys(("queries", "tcp", "silences", "set_aside"), 0),
-    "learnt": {
-        "addresses_slowed": 0,
-        "networks_slowed": 0,
-        "events": dict.fromkeys(("rate_limited", "closed", "reset", "silence"), 0),
-        "networks": [],
-    },
 }
-MOST_SLOWED = 100  # networks that are told one by one
 _OUR_OWN = MAY_DIFFER | {"certificates"}
 
 
@@ -218,7 +212,6 @@ def joined_end(shards: Sequence[Shard], start: Record, domains: Mapping[str, int
     """
     ends = [end for shard in shards for end in shard.ends]
     summed = _sum([{name: value for name, value in end.items() if name not in _HEAD} for end in ends]) or {}
-    told = {**_NOBODY_TOLD, **summed}
     statuses: Counter[str] = sum((shard.endpoints for shard in shards), Counter())
     unfinished = _last(shards, "endpoints", "unfinished")
     ended = max([end["time"] for end in ends] or [start["time"]])
@@ -226,7 +219,8 @@ def joined_end(shards: Sequence[Shard], start: Record, domains: Mapping[str, int
         **{name: start[name] for name in ("type", "schema", "run_id")},
         "event": "end",
         "time": ended,
-        **told,
+        **_NOBODY_TOLD,
+        **summed,
         "complete": all(shard.is_complete for shard in shards) and not missing_shards(shards),
         "lines": _lines(shards),
         "rejected": dict(sum((shard.rejected for shard in shards), Counter[str]())),
@@ -244,19 +238,9 @@ def joined_end(shards: Sequence[Shard], start: Record, domains: Mapping[str, int
             "status": dict(domains),
         },
         "certificates": certificates,
-        "learnt": {**told["learnt"], "networks": _slowest(told["learnt"]["networks"])},
+        "learnt": sum((Learnt.of(end["learnt"]) for end in ends), Learnt()).facts(),
         "duration_s": (datetime.fromisoformat(ended) - datetime.fromisoformat(start["time"])).total_seconds(),
     }
-
-
-def _slowest(networks: Iterable[Record]) -> list[Record]:
-    """Each once, though several parts of a run have it, and the slowest first."""
-    found: dict[str, Record] = {}
-    for each in networks:
-        own = found.setdefault(each["network"], {**each, "events": 0, "interval_s": 0.0})
-        own["events"] += each["events"]
-        own["interval_s"] = max(own["interval_s"], each["interval_s"])
-    return sorted(found.values(), key=lambda each: each["interval_s"], reverse=True)[:MOST_SLOWED]
 
 
 def _lines(shards: Sequence[Shard]) -> dict[str, int]:
