@@ -1,5 +1,6 @@
 """Outputs of shards → one output: what is joined, and what is refused without a trace."""
 
+import errno
 import gzip
 import json
 import os
@@ -471,6 +472,10 @@ def test_certificates(tmp_path: Path) -> None:
         with pytest.raises(MergeError, match=why):
             merge(Merge(inputs, str(output), target))
     assert merge(Merge((*theirs[:2], *paths), str(output), str(together)))["certificates"] == 3
+    Path(theirs[1]).write_bytes(lines(certificates[1][:1]) + b'{"torn')
+    with pytest.raises(MergeError, match=r"s2\.jsonl: its run wrote 2 certificates, and 1 are there"):
+        merge(Merge((*theirs[:2], *paths), str(output), str(together)))
+    assert merge(Merge((*theirs[:2], *paths), str(output), str(together), incomplete=True))["certificates"] == 3
     Path(theirs[1]).write_bytes(lines(each | {"run_id": "x"} for each in certificates[1]))
     with pytest.raises(MergeError, match="its certificates are of another run, x"):
         merge(Merge((*theirs, *paths), str(output), str(together)))
@@ -496,6 +501,20 @@ def test_what_ends_in_the_middle_leaves_nothing(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(KeyboardInterrupt):
         merge(Merge(tuple(paths), str(output)))
     assert (output.read_text(), sorted(os.listdir(tmp_path))) == ("mine\n", before)
+
+
+def test_no_room_for_what_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full is told, and leaves nothing."""
+    paths = tuple(written(tmp_path, outputs()))
+    before = sorted(os.listdir(tmp_path))
+
+    def full(**_: Any) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(module, "TemporaryFile", full)
+    with pytest.raises(MergeError, match=r"all\.jsonl cannot be written: No space left on device"):
+        merge(Merge(paths, str(tmp_path / "all.jsonl")))
+    assert sorted(os.listdir(tmp_path)) == before
 
 
 def test_two_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
