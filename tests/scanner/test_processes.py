@@ -18,6 +18,7 @@ from scanner.config import Config
 from scanner.exit_code import ExitCode
 from scanner.run import Run
 from tests.peers.command import WITHIN_S, Done, Running, records_of, scan, wrapped
+from tests.peers.processes import gone, workers, workers_of
 from tests.peers.scripted import Talk, closed, serving, smtp
 from tests.peers.tls_server import TlsServer, smtp_inside
 
@@ -41,41 +42,6 @@ async def slow(talk: Talk) -> None:
 async def silent(talk: Talk) -> None:
     """Says nothing."""
     await talk.silence()
-
-
-def workers_of(process: int) -> list[int]:
-    """The process ids of the workers of a run, in the order of their starts."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, parent = path.read_text().rpartition(")")[2].split()[:2]
-        except OSError:  # it is gone
-            continue
-        if int(parent) == process and state != "Z":
-            found.append(int(path.parent.name))
-    return sorted(found)
-
-
-async def workers(process: int, count: int) -> list[int]:
-    """The same, as soon as there are so many."""
-    with trio.fail_after(WITHIN_S):
-        while len(found := workers_of(process)) < count:  # noqa: ASYNC110
-            await trio.sleep(0.01)
-    return found
-
-
-async def gone(pids: Sequence[int]) -> None:
-    """Wait until none of them is there, but for what its parent has not heard of."""
-    with trio.fail_after(WITHIN_S):
-        while any(_is_alive(pid) for pid in pids):  # noqa: ASYNC110
-            await trio.sleep(0.01)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def untimed(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
