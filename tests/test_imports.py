@@ -50,7 +50,7 @@ ROOMS = (
     Room(("scanner.shortfall", "scanner.traffic", "scanner.state"), PURE),
     Room(("scanner.economy", "scanner.interview"), PURE),
     Room(("scanner.conclusion", "scanner.trust", "scanner.chain"), PURE),
-    Room(("scanner.signs",), PURE),
+    Room(("scanner.signs", "scanner.back_off"), PURE),
     Room(("scanner.clients", "scanner.findings", "scanner.certificate_parts"), PURE),
     Room(("scanner.mail_policy", "scanner.mail_policy.result", "scanner.mail_policy.text_record"), PURE),
     Room(("scanner.mail_policy.dane", "scanner.mail_policy.mta_sts", "scanner.mail_policy.tls_rpt"), PURE),
