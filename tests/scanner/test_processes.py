@@ -203,6 +203,25 @@ async def test_the_state_of_all() -> None:
     assert any(f"worker {pid}\n".encode() in said for pid in pids)
 
 
+async def test_few_descriptors() -> None:
+    """Each process has as many as one alone, none of which are for the DNS; nobody is blamed for our lack of them."""
+    async with serving({"good": good}) as servers:
+        target = f"smtp://{servers['good'].place}"
+        places = [f"smtp://127.46.{net}.0/28:{closed().port}" for net in range(8)]
+        done = await scan(target, *places, *TWO, "--log-format", "json", shell="ulimit -n 80")
+    (warning,) = [json.loads(line) for line in done.errors.splitlines()]
+    assert (warning["level"], warning["asked"], warning["possible"]) == ("warning", 1000, 2 * (80 - 32))
+    assert done.code == 0
+    assert done.end["endpoints"]["status"] == {"tls": 1, "unreachable": 128}
+
+
+async def test_no_descriptors_for_workers() -> None:
+    """Where not even their pipes can be had, the run says so, and ends."""
+    done = await scan(f"smtp://{closed().place}", *TWO, shell="ulimit -n 12")
+    assert (done.code, done.end["complete"]) == (3, False)
+    assert "workers cannot be started" in done.errors
+
+
 async def test_a_full_disk() -> None:
     """The run ends with its message, and the workers with it."""
     done = await scan(f"127.46.16.0/22:{closed().port}", *TWO, "--output", "/dev/full")
