@@ -24,6 +24,7 @@ from benchmarks.distance import distant
 from benchmarks.figure import Figure
 from benchmarks.fleet import Fleet, fleet
 from benchmarks.peers import Peer, peers
+from benchmarks.processes import processes
 from benchmarks.resolving import resolving
 from benchmarks.scale import BENCH, FULL, Scale
 from benchmarks.survey import survey
@@ -43,6 +44,7 @@ class Part(StrEnum):
     GROWTH = "growth"
     CERTIFICATES = "certificates"
     SURVEY = "survey"
+    PROCESSES = "processes"
     DEAD = "dead"
     DISTANCE = "distance"
     PEERS = "peers"
@@ -92,6 +94,8 @@ def _measured(part: Part, scale: Scale, servers: Fleet, directory: Path, yardsti
             return certificates(servers, directory)
         case Part.SURVEY:
             return survey(servers, directory, yardsticks, scale.domains, scale.hosts, scale.surveys)
+        case Part.PROCESSES:
+            return processes(servers, directory, scale.repetitions)
         case Part.DEAD:
             return mostly_dead(servers, yardsticks, scale.refused, scale.silent, scale.repetitions)
         case Part.DISTANCE:

@@ -50,6 +50,7 @@ def survey(
             "--resolver",
             f"127.0.0.1:{port}",
             *OPTIONS,
+            *("--processes", "1"),
         ]
         for _ in range(repetitions):
             output.unlink(missing_ok=True)

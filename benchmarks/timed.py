@@ -1,7 +1,7 @@
 """What a command takes, as the operating system says when it ends.
 
-`python -m benchmarks.timed COMMAND …` runs it on the first core, and prints one JSON object. That is a process of its
-own because Linux counts the memory of whoever starts a command into the command's peak.
+`python -m benchmarks.timed CORES COMMAND …` runs it on so many cores, the first ones, and prints one JSON object. That
+is a process of its own because Linux counts the memory of whoever starts a command into the command's peak.
 """
 
 import json
@@ -16,7 +16,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What one run took."""
+    """What one run took, with all processes that it started and waited for; the peak is of the largest of them."""
 
     exit_status: int
     wall_s: float
@@ -25,10 +25,10 @@ class Spent:
     peak_bytes: int
 
 
-def timed(command: Sequence[str | Path]) -> Spent:
+def timed(command: Sequence[str | Path], cores: int = 1) -> Spent:
     """Run it, and say what it took."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.timed", *command],
+        [sys.executable, "-m", "benchmarks.timed", str(cores), *command],
         check=True,
         stdout=subprocess.PIPE,
         cwd=Path(__file__).parents[1],
@@ -38,9 +38,10 @@ def timed(command: Sequence[str | Path]) -> Spent:
 
 def main() -> None:
     """Run what the arguments say."""
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    cores, *command = sys.argv[1:]
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: int(cores)])
     begun = time.monotonic()
-    process = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     wall_s = time.monotonic() - begun

@@ -73,6 +73,8 @@ LOOK_UP_S = 15  # how long our name in EHLO may take to be looked up
 SEED_BITS = 32  # enough orders, and few enough digits to be typed again
 SEED_OF_SHARDS = 0  # they have to take the same addresses of a network that is too wide to walk through
 
+A_NAME = 20  # endpoints of a name on the command line, of all services and addresses, more or less
+
 Watch = Callable[[Callable[[], Standing]], Awaitable[None]]
 
 log = structlog.get_logger()
@@ -144,7 +146,8 @@ class Run:
     def _fitted(self, config: Config) -> Config:
         """The settings, with as many processes and connections as are to be had, and are worth it."""
         cores = len(os.sched_getaffinity(0))
-        processes = processes_for(config.processes, cores, self._estimate(), config.limits)
+        expected = self._expected(config) if config.processes is None else None
+        processes = processes_for(config.processes, cores, expected, config.limits)
         limits = fit_to_descriptors(config.limits, self._resolver.descriptors, processes)
         return replace(config, processes=processes, limits=limits)
 
@@ -303,6 +306,11 @@ class Run:
         if self._is_resumed:
             return int(self._recorded.first["seed"])
         return secrets.randbits(SEED_BITS) if config.shard is None else SEED_OF_SHARDS
+
+    def _expected(self, config: Config) -> int | None:
+        """About how many endpoints there will be, where that is known before any DNS: names alone are few."""
+        has_networks = any("/" in target.rpartition("://")[2] for target in config.targets)
+        return self._estimate() if config.inputs or has_networks else len(config.targets) * A_NAME
 
     def _estimate(self) -> int | None:
         """How many endpoints there will be in this part of the run."""

@@ -65,10 +65,12 @@ def main() -> None:
     incoming, outgoing = os.dup(0), os.dup(1)
     with suppress(OSError):
         os.dup2(2, 1)  # whatever prints must not do so among the records
+    status = 0
     try:
         trio.run(_work, incoming, outgoing)
     except* (ParentGoneError, PipeClosed):
-        os._exit(1)  # at once: there is nobody to tell
+        status = 1  # there is nobody to tell
+    os._exit(status)  # all is said, and to take leave of every object takes as long as a hundred endpoints
 
 
 async def _work(incoming: int, outgoing: int) -> None:

@@ -46,6 +46,7 @@ LATE_S = 1.0  # after the grace of a stop, for what a worker has still to say
 LAST_WORDS_S = 0.7  # after an abort
 MOST_FAILURES = 3  # of starts, one after the other
 PAUSE_S = 0.5  # and between them
+MOST_FRUITLESS = 20  # lives without a record, one after the other; to find out who kills takes no more than a dozen
 
 OnRecord = Callable[[Endpoint, Record, bytes], None]
 OnCertificate = Callable[[Record, bytes], None]
@@ -115,7 +116,8 @@ class _Link:
         self.standing = Standing()  # of the worker that is there
         self.learnt = Learnt()
         self.reported_at = -inf
-        self.recorded_connections = 0  # of its records
+        self.records = 0
+        self.recorded_connections = 0
         self.before = Standing()  # of those that are not there any more, all together
         self.learnt_before = Learnt()
         self.spoke = False
@@ -128,6 +130,7 @@ class _Link:
         self.outbox = outbox
         self.heard_at = trio.current_time()
         self.spoke = self.end_was_said = self.is_over = False
+        self.records = 0
         outbox.put(errand_line(self.errand))
 
     def end(self) -> None:
@@ -285,11 +288,12 @@ class Workers:
     async def _keep(self, link: _Link) -> None:
         """Have a worker there, as long as there is something to do."""
         await link.is_wanted.wait()
-        failures = 0
+        failures = fruitless = 0
         while not self.stopped and (link.hand.outstanding or not self._is_end):
             how = await self._one_life(link)
             if link.is_over or self.stopped:
                 return
+            fruitless = 0 if link.records else fruitless + 1
             if link.spoke:
                 failures = 0
                 log.error("a worker died, and what it had in hand is begun again", how=how, in_hand=link.hand.in_hand)
@@ -297,17 +301,13 @@ class Workers:
                     self._condemn(endpoint)
             else:
                 failures += 1
+                log.warning("a worker could not be started", how=how)
                 link.hand.take_back()
-                await self._bear(failures, how)
-
-    async def _bear(self, failures: int, how: str) -> None:
-        """A worker could not be started: the next attempt, or none."""
-        if failures >= MOST_FAILURES:
-            log.error("workers cannot be started, and so the run stops", how=how)
-            self.stop()
-        else:
-            log.warning("a worker could not be started", how=how)
-            await trio.sleep(failures * PAUSE_S)
+            if failures >= MOST_FAILURES or fruitless >= MOST_FRUITLESS:
+                log.error("workers cannot be started or kept alive, and so the run stops", how=how)
+                self.stop()
+            elif failures:
+                await trio.sleep(failures * PAUSE_S)
 
     async def _one_life(self, link: _Link) -> str:
         """From the start of a worker to its end; how it died, if it did."""
@@ -359,6 +359,7 @@ class Workers:
         match message["type"]:
             case "endpoint":
                 if endpoint := link.hand.over(message["id"]):
+                    link.records += 1
                     link.recorded_connections += message["connections"]
                     self._recorded += 1
                     self._on_record(endpoint, message, line)

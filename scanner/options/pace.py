@@ -15,7 +15,8 @@ Processes = Annotated[
         min=1,
         metavar="N",
         help="Processes that scan, each with its share of the limits; networks are dealt among them. Without it, as"
-        f" many as there are cores, but one where fewer than {ONE_IS_ENOUGH:,} endpoints are known to come.",
+        f" many as there are cores; but one where fewer than {ONE_IS_ENOUGH:,} endpoints are to be expected, as of few"
+        " names or small networks.",
         show_default=False,
         rich_help_panel=PANEL,
     ),

@@ -18,6 +18,7 @@ from scanner.config import Config
 from scanner.exit_code import ExitCode
 from scanner.run import Run
 from tests.peers.command import WITHIN_S, Done, Running, records_of, scan, wrapped
+from tests.peers.processes import gone, workers, workers_of
 from tests.peers.scripted import Talk, closed, serving, smtp
 from tests.peers.tls_server import TlsServer, smtp_inside
 
@@ -41,41 +42,6 @@ async def slow(talk: Talk) -> None:
 async def silent(talk: Talk) -> None:
     """Says nothing."""
     await talk.silence()
-
-
-def workers_of(process: int) -> list[int]:
-    """The process ids of the workers of a run, in the order of their starts."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, parent = path.read_text().rpartition(")")[2].split()[:2]
-        except OSError:  # it is gone
-            continue
-        if int(parent) == process and state != "Z":
-            found.append(int(path.parent.name))
-    return sorted(found)
-
-
-async def workers(process: int, count: int) -> list[int]:
-    """The same, as soon as there are so many."""
-    with trio.fail_after(WITHIN_S):
-        while len(found := workers_of(process)) < count:  # noqa: ASYNC110
-            await trio.sleep(0.01)
-    return found
-
-
-async def gone(pids: Sequence[int]) -> None:
-    """Wait until none of them is there, but for what its parent has not heard of."""
-    with trio.fail_after(WITHIN_S):
-        while any(_is_alive(pid) for pid in pids):  # noqa: ASYNC110
-            await trio.sleep(0.01)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def untimed(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -235,6 +201,25 @@ async def test_the_state_of_all() -> None:
     await gone(pids)
     assert said.count(b"endpoints: taken 2") == 1
     assert any(f"worker {pid}\n".encode() in said for pid in pids)
+
+
+async def test_few_descriptors() -> None:
+    """Each process has as many as one alone, none of which are for the DNS; nobody is blamed for our lack of them."""
+    async with serving({"good": good}) as servers:
+        target = f"smtp://{servers['good'].place}"
+        places = [f"smtp://127.46.{net}.0/28:{closed().port}" for net in range(8)]
+        done = await scan(target, *places, *TWO, "--log-format", "json", shell="ulimit -n 80")
+    (warning,) = [json.loads(line) for line in done.errors.splitlines()]
+    assert (warning["level"], warning["asked"], warning["possible"]) == ("warning", 1000, 2 * (80 - 32))
+    assert done.code == 0
+    assert done.end["endpoints"]["status"] == {"tls": 1, "unreachable": 128}
+
+
+async def test_no_descriptors_for_workers() -> None:
+    """Where not even their pipes can be had, the run says so, and ends."""
+    done = await scan(f"smtp://{closed().place}", *TWO, shell="ulimit -n 12")
+    assert (done.code, done.end["complete"]) == (3, False)
+    assert "workers cannot be started" in done.errors
 
 
 async def test_a_full_disk() -> None:

@@ -28,7 +28,7 @@ from scanner.record import Record, Recorder
 from scanner.scribe import Scribe
 from scanner.tls.names import Version
 from scanner.worker import ParentGoneError, serve
-from scanner.workers import LAST_WORDS_S, LATE_S, MOST_FAILURES, SILENCE_S, Child, Workers
+from scanner.workers import LAST_WORDS_S, LATE_S, MOST_FAILURES, MOST_FRUITLESS, SILENCE_S, Child, Workers
 from targets.services import SERVICES
 from targets.target import Endpoint, Origin
 from tests.peers.memory import Network, Peer, Wire
@@ -288,7 +288,19 @@ async def test_workers_that_cannot_be_started(
     assert scan.workers.stopped
     end = scan.workers.standing()
     assert (end.taken, end.recorded, end.unfinished) == (10, len(scan.given_up), 10 - len(scan.given_up))
-    assert logs[-1]["event"] == "workers cannot be started, and so the run stops"
+    assert logs[-1]["event"] == "workers cannot be started or kept alive, and so the run stops"
+
+
+async def test_workers_that_die_of_everything(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it is not an endpoint that kills, not all of them are given up: the run stops."""
+    endpoints = endpoints_in(10, 50)
+    scan = Scan(endpoints, processes=1, lethal=frozenset(each.address for each in endpoints))
+    await scan.run(monkeypatch)
+    assert len(scan.scopes) == MOST_FRUITLESS
+    assert scan.workers.stopped
+    assert len(scan.given_up) <= FEW * MOST_FRUITLESS < scan.workers.standing().unfinished
 
 
 async def test_an_endpoint_that_kills(autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,6 +121,14 @@ def domains(done: Done) -> dict[str, dict[str, Any]]:
     return {record["domain"]: record for record in records}
 
 
+@pytest.fixture(params=["1", "2"])
+def processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By one process, and by two."""
+    for module in ("tests.peers.command", __name__):
+        monkeypatch.setattr(f"{module}.FAST", (*FAST, "--processes", request.param))
+
+
+@pytest.mark.usefixtures("processes")
 async def test_a_world_of_domains(tmp_path: Path) -> None:
     """Every domain has its record, equal to the truth; every endpoint is scanned once, whoever shares it."""
     truth = {
@@ -164,6 +172,7 @@ async def test_a_world_of_domains(tmp_path: Path) -> None:
     assert asked.count(("mx1.test", "A", "udp")) == 1
 
 
+@pytest.mark.usefixtures("processes")
 async def test_what_domains_promise(tmp_path: Path) -> None:
     """DANE where it is secure, right, rolled over and wrong; MTA-STS whose policy is not there; TLS-RPT; findings."""
     async with fleet(tmp_path) as servers:
@@ -206,6 +215,7 @@ async def test_no_policy(tmp_path: Path) -> None:
     assert done.records[0]["settings"]["policy"] is False
 
 
+@pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize(("options", "has_mx"), [(["--srv"], False), (["--mx", "--srv"], True)])
 async def test_srv(tmp_path: Path, options: list[str], has_mx: bool) -> None:
     """Plain names are domains with --srv, by itself or beside --mx."""
@@ -221,6 +231,7 @@ async def test_srv(tmp_path: Path, options: list[str], has_mx: bool) -> None:
     assert record["status"] == ("unreachable" if has_mx else "all_tls")  # nobody is on port 25
 
 
+@pytest.mark.usefixtures("processes")
 async def test_an_endpoint_that_came_before(tmp_path: Path) -> None:
     """A line that names what a domain's MX host is later: it is scanned once, and the domain knows of it."""
     async with fleet(tmp_path) as servers, name_server(zone(servers)) as dns:
@@ -236,6 +247,7 @@ async def mute(talk: Talk) -> None:
     await talk.silence()
 
 
+@pytest.mark.usefixtures("processes")
 async def test_a_signal(tmp_path: Path) -> None:
     """A domain whose endpoints are not over has its record all the same, and says what is not known."""
     async with serving_scripts({"mute": mute}) as servers:
