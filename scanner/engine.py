@@ -51,6 +51,7 @@ class Tally:
     over: int = 0
     waiting: int = 0  # for their turn, for a later look, or for an address that was slowed down
     unfinished: int = 0  # they have no record: stopped before their first answer, or lost to a bug
+    given_up: int = 0  # of those that are over: they would have been looked at again
     connections: int = 0
     wakes_at: float = inf  # when the next of those that wait goes on, by trio's clock
 
@@ -298,14 +299,17 @@ class Engine:
     def _defer(self, interview: Interview, conclusion: Conclusion) -> bool:
         """Let it wait for a later look, where that is worth it and there is room."""
         look = conclusion.look
-        if self.stopped or interview.error or look is None:
+        if interview.error or look is None:
             return False
         pause = pause_after(look, interview.looks, self._retries)
         if pause is None:
             return False
         over = look.verdict is Verdict.RATE_LIMITED and self._back_off.is_out_of_patience(interview.endpoint.address)
-        if pause.too_long or over or len(self._waiting) >= self._most_waiting:
-            conclusion.flags.add(Flag.DEFERRED_DROPPED)
+        dropped = pause.too_long or over or len(self._waiting) >= self._most_waiting
+        if self.stopped or dropped:
+            if not self.stopped:
+                conclusion.flags.add(Flag.DEFERRED_DROPPED)
+            self.tally.given_up += 1
             return False
         until = trio.current_time() + pause.seconds
         heapq.heappush(self._waiting, _Waiting(until, self.tally.connections, interview, look, pause))
