@@ -48,7 +48,7 @@ from scanner.record import Recorder, new_run_id
 from scanner.resume import Recorded
 from scanner.sink import Sink
 from scanner.standing import Standing
-from scanner.state import MOST, longest, numbers
+from scanner.state import MOST, State
 from scanner.summary import Summary
 from scanner.traffic import CUT_OFF, INTERNAL_ERROR, Traffic
 from scanner.trust import TrustStore
@@ -361,19 +361,23 @@ class Run:
         try:
             while self._is_asked:
                 self._is_asked = False
-                text = "".join(f"{line}\n" for line in self._state())
+                text = "".join(f"{line}\n" for line in self._state().lines())
                 await trio.to_thread.run_sync(print_errors, text, abandon_on_cancel=True)
         except Exception as error:  # a bug of ours
             log.error("internal error", of="the state", exc_info=error)
         finally:
             self._is_telling = False
 
-    def _state(self) -> list[str]:
-        engine, oldest = self._engine, self._traffic.oldest(MOST)
-        return [
-            *numbers(self.standing(), memory_bytes(), descriptors()),
-            *longest(engine.queues(), engine.held(), oldest, wall_clock()),
-        ]
+    def _state(self) -> State:
+        return State(
+            self.standing(),
+            self._engine.queues(),
+            self._engine.held(),
+            self._traffic.oldest(MOST),
+            wall_clock(),
+            memory_bytes(),
+            descriptors(),
+        )
 
     def standing(self) -> Standing:
         """How it stands just now."""
