@@ -75,6 +75,6 @@ class Unseen:
         """Those that were not asked for before."""
         return [der for der in certificates if self._seen.add(sha256(der).encode())]
 
-    def note(self, fingerprint: str) -> None:
-        """Take one for seen, by its SHA-256 in hexadecimal."""
-        self._seen.add(fingerprint.encode())
+    def note(self, fingerprint: str) -> bool:
+        """Take one for seen, by its SHA-256 in hexadecimal. Was it new?"""
+        return self._seen.add(fingerprint.encode())

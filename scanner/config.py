@@ -39,6 +39,7 @@ class Config:
     resolvers: tuple[tuple[Address, int], ...] = ()  # none: those of the system
     trust_ad: bool = False  # of resolvers on other machines too
     dns_limits: DnsLimits = field(default_factory=DnsLimits)
+    processes: int | None = 1  # that scan; None: as many as there are cores, where there is enough to do
     limits: Limits = field(default_factory=Limits)
     prefixes: Prefixes = field(default_factory=Prefixes)  # of the networks that share a pace
     timeouts: Timeouts = field(default_factory=Timeouts)
@@ -70,6 +71,7 @@ class Config:
             "exclude": [shown_path(path) for path in self.exclude],
             "trust_ad": self.trust_ad,
             "network_prefixes": [self.prefixes.ipv4, self.prefixes.ipv6],
+            "processes": self.processes,
             "limits": asdict(self.limits),
             "dns_limits": asdict(self.dns_limits),
             "timeouts": asdict(self.timeouts),

@@ -11,24 +11,19 @@ own, so that no connection waits for it. A bug of ours becomes a record with `st
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import structlog
 import trio
 
-from scanner.chain import chain_of
 from scanner.domain_status import Known, StsFound, known_of, sts_record_of
 from scanner.domains import Domains, Waiting
-from scanner.endpoint_result import EndpointResult
-from scanner.interview import Interview
-from scanner.mail_policy.dane import judge, tlsas_of
+from scanner.endpoint_result import EndpointResult, TlsaToMatch
 from scanner.mail_policy.https import Fetched
 from scanner.mail_policy.mta_sts import read_policy
-from scanner.mail_policy.result import Result
-from scanner.record import Record
 from scanner.wire_text import printable
 from targets.domain_targets import DomainTargets
 from targets.mail_answer import DomainAnswer
+from targets.target import Endpoint
 
 AT_ONCE = 20  # records that are made without letting others run
 MOST_READY = 100_000  # domains that need nothing more but their record, counted as those that wait
@@ -134,28 +129,14 @@ class DomainDesk:
         while self._domains.is_full or self._ready_weight >= MOST_READY:
             await self._changed.wait()
 
-    def over(self, interview: Interview, record: Record, ended: float) -> EndpointResult:
-        """An endpoint has its record; `ended` in seconds since 1970. What it came to for its domains.
+    def tlsa_of(self, endpoint: Endpoint) -> TlsaToMatch | None:
+        """What the chain of an endpoint that is over has to be matched with; None where no domain asks for that."""
+        found = self._domains.tlsa_of(endpoint)
+        return found.to_match if found else None
 
-        Never raises: it is not to be written twice.
-        """
-        endpoint = interview.endpoint
-        try:
-            result = self._result(interview, record, ended)
-        except Exception as error:  # a bug of ours
-            log.error("internal error", endpoint=endpoint.id, exc_info=error)
-            result = EndpointResult(record["status"])
+    def over(self, endpoint: Endpoint, result: EndpointResult) -> None:
+        """An endpoint has its record; what it came to for its domains."""
         self._is_ready(self._domains.over(endpoint, result))
-        return result
-
-    def _result(self, interview: Interview, record: Record, ended: float) -> EndpointResult:
-        tlsa, certificate = self._domains.tlsa_of(interview.endpoint), record["certificate"]
-        words = None if certificate is None else tuple(map(Result, certificate["results"]))
-        if tlsa is None:
-            return EndpointResult(record["status"], words)
-        chain, moment = chain_of(interview).certificates, datetime.fromtimestamp(ended, UTC)
-        dane = judge(tlsas_of(tlsa.records), chain, tlsa.base, moment)
-        return EndpointResult(record["status"], words, tlsa.digest, dane)
 
     async def _get_policy(self, fetch: Fetch, waiting: Waiting) -> None:
         try:

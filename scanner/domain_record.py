@@ -101,9 +101,10 @@ def _dane(known: Known, answer: DnsAnswer) -> Part | None:
     hosts: list[DaneMx] = []
     for mx, joined in zip(known.answer.hosts, known.of_mx, strict=True):
         seen = [result for _, result in joined if result]
-        hosts += [DaneMx(mx.host.dnssec, each.dane, starttls_of(each.status)) for each in seen]
+        is_cut = bool(mx.host.tlsa_left_out)
+        hosts += [DaneMx(mx.host.dnssec, each.dane, starttls_of(each.status), is_cut) for each in seen]
         if not seen:
-            hosts.append(DaneMx(mx.host.dnssec, Dane(_judged(mx.host)) if mx.host.tlsa else None))
+            hosts.append(DaneMx(mx.host.dnssec, Dane(_judged(mx.host)) if mx.host.tlsa else None, is_cut=is_cut))
     next_hops = [known.answer.domain.name, *([answer.canonical] if answer.canonical else [])]
     results = dane_results(answer.dnssec, hosts, next_hops)
     return None if results is None else {"results": results}
@@ -122,6 +123,7 @@ def _mx(mx: Mx, joined: Joined, covers: Callable[[str], bool | None]) -> Part:
         **_host(mx.host, joined),
         "tlsa": _tlsa(mx.host, joined),
         "tlsa_base": mx.host.tlsa_base,
+        "tlsa_left_out": mx.host.tlsa_left_out,
         "in_sts_policy": covers(mx.host.name),
     }
 

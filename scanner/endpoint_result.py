@@ -40,6 +40,20 @@ class TlsaSet:
             hasher.update(b"/%d/" % len(wire) + wire)
         return int.from_bytes(hasher.digest(), "big") or 1
 
+    @property
+    def to_match(self) -> "TlsaToMatch":
+        """The same without the DNS around it."""
+        return TlsaToMatch(self.base, self.digest, tlsas_of(self.records))
+
+
+@dataclass(frozen=True, slots=True)
+class TlsaToMatch:
+    """What the chain of an endpoint is to be matched with: a set of TLSA records, its digest, and its base domain."""
+
+    base: str
+    digest: int
+    records: tuple[Tlsa, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class EndpointResult:

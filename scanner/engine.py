@@ -21,15 +21,15 @@ from math import inf
 import structlog
 import trio
 
-from scanner.conclusion import Conclusion, conclude, seconds_asked
+from scanner.back_off import BackOff
+from scanner.conclusion import Conclusion, conclude
 from scanner.interview import Interview
 from scanner.limits import Limits
-from scanner.looks import SLOWER_S, Look, Patience, Pause, pause_after, pause_at_once
+from scanner.looks import Look, Pause, pause_after
 from scanner.outcome import Flag, Verdict
-from scanner.pace import Learnt, Pace, Sign
+from scanner.pace import Learnt, Pace
 from scanner.question import Answer, Question, Wanted
 from scanner.schedule import Queue, Schedule, Waits
-from scanner.signs import Answered, has_answered, sign_of, sign_of_look
 from scanner.spread import Spread
 from scanner.wire_text import printable
 from targets.prefixes import Prefixes
@@ -93,8 +93,7 @@ class Engine:
         self._interviews: set[Interview] = set()
         self._aside: set[Interview] = set()  # those of them that wait for an address that was slowed down
         self._spread = Spread(limits, self._pace)
-        self._answered = Answered()
-        self._patience = Patience()
+        self._back_off = BackOff(self._schedule, self._pace, retries=retries)
         self._waiting: list[_Waiting] = []  # a heap
         self._changed = trio.lowlevel.ParkingLot()  # of those who wait for an end
         self._alarm = trio.CancelScope()
@@ -233,7 +232,8 @@ class Engine:
             self.tally.connections += 1
             try:
                 await self._ask(interview.endpoint, answer)
-                self._hear_answer(interview, answer)
+                if self._back_off.hear_answer(interview, answer, trio.current_time()):
+                    self._slowed(interview.endpoint.address)
                 if questions := interview.take(answer):
                     self._queue(interview, questions, trio.current_time())
             except Exception as error:  # a bug of ours
@@ -244,38 +244,9 @@ class Engine:
         self._schedule.done(interview.endpoint.address, now)
         self._start_due(now)
 
-    def _hear_answer(self, interview: Interview, answer: Answer) -> None:
-        """Does it show that somebody has too much of us?"""
-        endpoint = interview.endpoint
-        had_answered = endpoint in self._answered
-        if sign := sign_of(answer, had_answered=had_answered):
-            if sign is Sign.RATE_LIMITED:
-                self._back_off(interview, answer)
-            self._slow_down(sign, endpoint.address)
-        elif not had_answered and has_answered(answer):
-            self._answered.note(endpoint)
-
-    def _hear_look(self, interview: Interview, look: Look | None) -> None:
-        """The same when a look is over, unless a stop has ended it."""
-        if not self.stopped and look and (sign := sign_of_look(look, interview.looks, interview.answers)):
-            self._slow_down(sign, interview.endpoint.address)
-
-    def _back_off(self, interview: Interview, answer: Answer) -> None:
-        """A server that speaks of load ends the look; and its address is left alone for a while, by all endpoints."""
-        address = interview.endpoint.address
-        interview.cut_short(self._schedule.withdraw(address, lambda job: job[0] is not interview))
-        if self._retries:  # else nobody comes back, and what waits is to have its only look without that wait
-            now, pause = trio.current_time(), pause_at_once(seconds_asked(answer))
-            if self._patience.grant(address, now, pause.seconds):
-                self._schedule.slow_down(address, pause.interval_s, now, now + pause.seconds)
-
-    def _slow_down(self, sign: Sign, address: str) -> None:
-        """An address that shows strain is asked more slowly, and so is its network."""
-        now = trio.current_time()
-        self._schedule.slow_down(address, SLOWER_S, now, now + SLOWER_S)
+    def _slowed(self, address: str) -> None:
+        """An address was slowed down: what waits for it takes no place meanwhile."""
         self._set_aside(job[0] for job in self._schedule.waiting(address))
-        if (alone_s := self._pace.heed(sign, address, now)) is not None:
-            self._schedule.hold(address, now + alone_s)
 
     def _set_aside(self, interviews: Iterable[Interview]) -> None:
         """They wait for an address that was slowed down, and take no place meanwhile; that has a bound, too."""
@@ -314,6 +285,11 @@ class Engine:
         self._leave(interview)
         return True
 
+    def _hear_look(self, interview: Interview, look: Look | None) -> None:
+        """Unless a stop has ended it."""
+        if look and not self.stopped and self._back_off.hear_look(interview, look, trio.current_time()):
+            self._slowed(interview.endpoint.address)
+
     def _leave(self, interview: Interview) -> None:
         """It is in flight no more."""
         self._interviews.discard(interview)
@@ -328,7 +304,7 @@ class Engine:
         pause = pause_after(look, interview.looks, self._retries)
         if pause is None:
             return False
-        over = look.verdict is Verdict.RATE_LIMITED and self._patience.is_over(interview.endpoint.address)
+        over = look.verdict is Verdict.RATE_LIMITED and self._back_off.is_out_of_patience(interview.endpoint.address)
         dropped = pause.too_long or over or len(self._waiting) >= self._most_waiting
         if self.stopped or dropped:
             if not self.stopped:

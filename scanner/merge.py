@@ -65,6 +65,8 @@ def merge(job: Merge) -> Record:
         return _write(job, shards, [row for _, row in read], of_certificates, named)
     except NewFileError as error:
         raise MergeError(str(error)) from error
+    except OSError as error:  # of the file of what waits, or of the name that the output gets
+        raise MergeError(f"{job.output} cannot be written: {error.strerror}") from error
 
 
 def _has_certificates(row: Row, *, are_wanted: bool) -> bool:
@@ -103,7 +105,7 @@ def _check_certificates(job: Merge, shards: Sequence[Shard], rows: Sequence[Row]
     for shard in shards:
         if shard.first["settings"]["certificates"] is None:
             raise MergeError(f"{shard.path}: its run wrote no certificates (--certificates)")
-        if shard.run_id not in theirs and any(end["certificates"] for end in shard.ends) and not job.incomplete:
+        if shard.run_id not in theirs and shard.certificates != 0 and not job.incomplete:
             raise MergeError(f"{shard.path}: name the file of its certificates, too")
 
 
@@ -117,7 +119,7 @@ def _write(
         number = None
         if job.certificates is not None:
             certificates = files.enter_context(NewFile(job.certificates, "the file of the certificates"))
-            number = _join_certificates(of_certificates, shards, start, certificates)
+            number = _join_certificates(job, of_certificates, shards, start["run_id"], certificates)
         records.put(_line(start))
         directory = None if job.output == STDOUT else os.path.dirname(os.path.realpath(job.output))
         domains = _Joining(start, records, named, directory).join(shards, rows)
@@ -183,20 +185,23 @@ class _Joining:
         self._output.put(_line(made))
 
 
-def _join_certificates(rows: Sequence[Row], shards: Sequence[Shard], start: Record, output: NewFile) -> int:
+def _join_certificates(job: Merge, rows: Sequence[Row], shards: Sequence[Shard], run_id: str, output: NewFile) -> int:
     """Each once; how many there are."""
     seen, number = KeySet(), 0
     for shard in shards:
-        for row in rows:
-            if row.first().get("run_id") != shard.run_id:
-                continue
-            for line, where in row.lines():
-                record = read_record(line, where)
-                if (record.get("type"), record.get("run_id")) != ("certificate", shard.run_id):
-                    raise MergeError(f"{where}: this line is no certificate of its run")
-                if seen.add(str(record["sha256"]).encode()):
-                    output.put(renamed(line, shard.run_id, start["run_id"]) + b"\n")
-                    number += 1
+        found = 0
+        for line, where in (each for row in rows if row.first().get("run_id") == shard.run_id for each in row.lines()):
+            record = read_record(line, where)
+            if (record.get("type"), record.get("run_id")) != ("certificate", shard.run_id):
+                raise MergeError(f"{where}: this line is no certificate of its run")
+            found += 1
+            if seen.add(str(record.get("sha256")).encode()):
+                output.put(renamed(line, shard.run_id, run_id) + b"\n")
+                number += 1
+        if not job.incomplete and shard.certificates not in (None, found):
+            raise MergeError(
+                f"{shard.path}: its run wrote {shard.certificates:,} certificates, and {found:,} are there"
+            )
     return number
 
 

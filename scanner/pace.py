@@ -23,9 +23,8 @@ EASE_S = 60.0
 SLOWEST_S = 60.0
 HEARD = 2  # how often one address is heard
 MANY = 16  # addresses of a network that show strain: from then on it is believed, whichever of them speaks
-USUAL_S = interval_of(
-    Limits().per_network_rate
-)  # where there is no limit, the strain of a network is counted from here
+# Where there is no limit, the strain of a network is counted from here.
+USUAL_S = interval_of(Limits().per_network_rate)
 
 MOST_REMEMBERED = 50_000  # networks, and addresses; an entry takes some 200 to 2,000 bytes
 MOST_TOLD = 100  # networks, in the record of the run

@@ -108,6 +108,7 @@ def _host(host: Part) -> MailHost:
         tuple(map(ip_address, host["addresses"])),
         tlsa=None if tlsa is None else tuple(map(_tlsa, tlsa)),
         tlsa_base=host.get("tlsa_base"),
+        tlsa_left_out=host.get("tlsa_left_out", 0),
     )
 
 

@@ -30,7 +30,7 @@ _KINDS = {Packing.GZIP: "gzip", Packing.ZSTD: "zstd"}
 
 # Which settings may differ between the parts of a run: they change how fast it goes, and how its files are cut, and
 # nothing that is asked or written. All others have to be the same.
-MAY_DIFFER = frozenset({"limits", "dns_limits", "rotate"})
+MAY_DIFFER = frozenset({"limits", "dns_limits", "rotate", "processes"})
 
 
 class ResumeError(Exception):

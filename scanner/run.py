@@ -1,15 +1,18 @@
 """One run from its first record to its last: wires source, engine and sink, and hears signals.
 
-    source ──▶ engine ──▶ recorder ──▶ sink, and one for certificates where they are wanted
-       │         ▲ stop      ▲          ▲ room
-       │      signals        │        intake
-       └──▶ domain desk ─────┘
+    source ──▶ engine ──▶ scribe ──▶ sink, and one for certificates where they are wanted
+       │         ▲ stop     ▲         ▲ room
+       │      signals       │       intake
+       └──▶ domain desk ────┘
+
+In place of the engine there may be workers, which have one each, and a scribe.
 
 A first SIGINT or SIGTERM takes no more targets and gives what is in flight ten seconds; a second ends at once, and
 gives the output one second to take what is known. SIGUSR1 prints the state of the engine to standard error.
 """
 
 import gc
+import os
 import secrets
 import signal
 from collections import Counter
@@ -25,16 +28,18 @@ import trio
 from OpenSSL import SSL
 
 from scanner import __version__
-from scanner.chain import chain_of
-from scanner.conclusion import Conclusion
+from scanner.conclusion import Conclusion, Status
 from scanner.config import Config, shown_path, shown_shard
-from scanner.connection import Connection, dial, source_addresses
+from scanner.connection import source_addresses
+from scanner.crew import GARBAGE_THRESHOLD, Crew, OwnEngine
+from scanner.dealing import processes_for, shares_of
 from scanner.descriptors import fit_to_descriptors
 from scanner.domain_desk import DomainDesk
 from scanner.domain_status import Known
 from scanner.domains import Domains
-from scanner.endpoint_result import dane_part
-from scanner.engine import GRACE_S, Engine, wall_clock
+from scanner.endpoint_result import EndpointResult, recorded_result
+from scanner.engine import GRACE_S, wall_clock
+from scanner.errand import Errand
 from scanner.exit_code import ExitCode
 from scanner.hello_name import NameCheck, check_name
 from scanner.interview import Interview
@@ -43,16 +48,16 @@ from scanner.mail_policy.fetch import PolicyFetcher, PolicyHost
 from scanner.mail_policy.https import Fetched
 from scanner.output import Output, OutputClosed
 from scanner.progress import show_progress
-from scanner.question import Answer
-from scanner.record import Recorder, new_run_id
+from scanner.record import Record, Recorder, new_run_id
 from scanner.resume import Recorded
+from scanner.scribe import Scribe
 from scanner.sink import Sink
 from scanner.standing import Standing
-from scanner.state import MOST, State
+from scanner.state import MOST, longest, numbers
 from scanner.summary import Summary
-from scanner.traffic import CUT_OFF, INTERNAL_ERROR, Traffic
 from scanner.trust import TrustStore
 from scanner.usage import descriptors, memory_bytes
+from scanner.workers import Workers
 from targets.domain_targets import DomainTargets
 from targets.exclude import Exclusions
 from targets.expand import Expander, Item
@@ -67,9 +72,6 @@ LAST_WORDS_S = 1  # how long the output may take after a second signal
 LOOK_UP_S = 15  # how long our name in EHLO may take to be looked up
 SEED_BITS = 32  # enough orders, and few enough digits to be typed again
 SEED_OF_SHARDS = 0  # they have to take the same addresses of a network that is too wide to walk through
-# New objects between two searches for cycles: a scan leaves none, and with Python's own 700 they take 4 to 8 % of it,
-# with 10,000 still 2 %.
-GARBAGE_THRESHOLD = 50_000
 
 Watch = Callable[[Callable[[], Standing]], Awaitable[None]]
 
@@ -97,9 +99,7 @@ class Run:
         self._recorded = recorded or Recorded(Domains(are_expected=config.rules.names_are_domains), config.share)
         self._left_out = Counter[str]()
         self._resolver = Resolver(config.resolvers, trust_ad=config.trust_ad, limits=config.dns_limits)
-        self.config = replace(config, limits=fit_to_descriptors(config.limits, self._resolver.descriptors))
         self.summary = Summary()
-        self._traffic = Traffic()
         self._seed = self._seed_of(config)
         self._exclusions = Exclusions(config.allow, config.block)
         self._expander = Expander(
@@ -119,17 +119,10 @@ class Run:
             rules=config.rules,
             is_done=self._is_done,
         )
+        self.config = self._fitted(config)
         self._certificates = None if certificates is None else Sink(certificates, "the file of the certificates")
         self._sink = Sink(output, ahead=self._certificates)
         self._storing = trio.CancelScope()
-        self._engine = Engine(
-            self._ask,
-            self._over,
-            config.wanted,
-            self.config.limits,
-            retries=config.retries,
-            prefixes=config.prefixes,
-        )
         self._started = wall_clock()
         self._trust = trust
         run_id = self._recorded.first["run_id"] if self._is_resumed else new_run_id(self._started)
@@ -138,11 +131,29 @@ class Run:
         self._desk = DomainDesk(
             self._recorded.joined, fetch, self._domain_over, self._sink.room, only_whole=config.resume
         )
+        unseen = self._recorded.certificates_seen if self._certificates else None
+        self._scribe = Scribe(self.recorder, self._desk.tlsa_of, unseen)
+        self._workers = self._workers_of(self.config) if self.config.processes != 1 else None
+        self._engine: Crew = self._workers or OwnEngine(self.config, self._over)
         self._name_check: NameCheck | None = None  # of our name in EHLO
         self._unusable = False
         self._ended = False
         self._is_asked = self._is_telling = False  # by a signal, how it stands
         self._last_words: trio.CancelScope | None = None  # the whole run, behind a second signal
+
+    def _fitted(self, config: Config) -> Config:
+        """The settings, with as many processes and connections as are to be had, and are worth it."""
+        cores = len(os.sched_getaffinity(0))
+        processes = processes_for(config.processes, cores, self._estimate(), config.limits)
+        limits = fit_to_descriptors(config.limits, self._resolver.descriptors, processes)
+        return replace(config, processes=processes, limits=limits)
+
+    def _workers_of(self, config: Config) -> Workers:
+        errands = [
+            Errand(self.recorder.run_id, replace(config, limits=limits), bool(self._certificates), self._trust)
+            for limits in shares_of(config.limits, config.processes or 1)
+        ]
+        return Workers(errands, self._desk.tlsa_of, self._over_elsewhere, self._certificate_elsewhere, self._over)
 
     async def scan(self) -> ExitCode:
         """Everything, from the first record to the last."""
@@ -216,7 +227,7 @@ class Run:
         if self._name_check and self._name_check.complaint:
             log.warning("our name in EHLO may be mistrusted", why=self._name_check.complaint)
 
-    async def _take_in(self, engine: Engine) -> None:
+    async def _take_in(self, engine: Crew) -> None:
         """Every target into the engine, every rejection into the output, as fast as both take them."""
         try:
             async with self._source.open() as stream:
@@ -250,12 +261,15 @@ class Run:
             case Rejection():
                 self._reject(item)
 
-    async def _take_in_domain(self, engine: Engine, targets: DomainTargets) -> None:
+    async def _take_in_domain(self, engine: Crew, targets: DomainTargets) -> None:
         fresh = tuple(endpoint for endpoint in targets.fresh if not self._has(endpoint))
         if self._is_resumed and self._recorded.has_domain(targets.answer.domain):
             self._left_out["domains"] += 1  # it has its record, and only endpoints of it have none
         else:
             self._desk.take(replace(targets, fresh=fresh))
+            if self._workers:
+                for endpoint in targets.endpoints():
+                    self._workers.learn(endpoint)
         for endpoint in fresh:
             await engine.submit(endpoint)
         await self._desk.room()
@@ -309,27 +323,30 @@ class Run:
         if self._last_words:  # tens of thousands may wait, whose records take seconds: those do not count
             self._last_words.deadline = max(self._last_words.deadline, trio.current_time() + LAST_WORDS_S)
 
-    async def _ask(self, endpoint: Endpoint, answer: Answer) -> None:
-        failed: str | None = CUT_OFF
-        self._traffic.begin(endpoint, answer)
-        try:
-            await Connection(endpoint, answer, self.config.timeouts, self.config.hello_name).ask(dial)
-            failed = None
-        except Exception:
-            failed = INTERNAL_ERROR
-            raise
-        finally:
-            self._traffic.end(endpoint, answer, failed)
-
     def _over(self, interview: Interview, conclusion: Conclusion, ended: float) -> None:
-        record = self.recorder.endpoint(interview, conclusion, ended)
+        account = self._scribe.over(interview, conclusion, ended)
         if self._certificates:
-            for der in self._recorded.certificates_seen.new_ones(chain_of(interview).certificates):
-                self._certificates.put(self.recorder.certificate(der, interview.endpoint))
-        if dane := dane_part(self._desk.over(interview, record, ended)):
-            record["dane"] = dane
-        self._sink.put(record)
+            for certificate in account.certificates:
+                self._certificates.put(certificate)
+        self._desk.over(interview.endpoint, account.result)
+        self._sink.put(account.record)
+        self.summary.note_endpoint(account.record)
+
+    def _over_elsewhere(self, endpoint: Endpoint, record: Record, line: bytes) -> None:
+        """The same of an endpoint that a worker has scanned."""
+        try:
+            result = recorded_result(record)
+        except Exception as error:  # a bug of ours
+            log.error("internal error", endpoint=endpoint.id, exc_info=error)
+            result = EndpointResult(Status(record["status"]))
+        self._desk.over(endpoint, result)
+        self._sink.put_line(line)
         self.summary.note_endpoint(record)
+
+    def _certificate_elsewhere(self, record: Record, line: bytes) -> None:
+        """One that is new to a worker, and may be new to the run."""
+        if self._certificates and self._recorded.certificates_seen.note(record["sha256"]):
+            self._certificates.put_line(line)
 
     async def _hear_signals(self, whole_run: trio.CancelScope, nursery: trio.Nursery) -> None:
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGUSR1) as signals:
@@ -361,43 +378,26 @@ class Run:
         try:
             while self._is_asked:
                 self._is_asked = False
-                text = "".join(f"{line}\n" for line in self._state().lines())
+                text = "".join(f"{line}\n" for line in self._state())
                 await trio.to_thread.run_sync(print_errors, text, abandon_on_cancel=True)
         except Exception as error:  # a bug of ours
             log.error("internal error", of="the state", exc_info=error)
         finally:
             self._is_telling = False
 
-    def _state(self) -> State:
-        return State(
-            self.standing(),
-            self._engine.queues(),
-            self._engine.held(),
-            self._traffic.oldest(MOST),
-            wall_clock(),
-            memory_bytes(),
-            descriptors(),
-        )
+    def _state(self) -> list[str]:
+        return [
+            *numbers(self.standing(), memory_bytes(), descriptors()),
+            *longest(*self._engine.look_closely(MOST), wall_clock()),
+        ]
 
     def standing(self) -> Standing:
         """How it stands just now."""
-        tally, lines = self._engine.tally, self._source.counts
-        return Standing(
-            taken=tally.taken,
-            recorded=tally.over,
-            unfinished=tally.unfinished,
-            in_flight=tally.in_flight,
-            waiting=tally.waiting,
-            given_up=tally.given_up,
+        lines = self._source.counts
+        return self._engine.standing() + Standing(
             left_out=self._left_out["endpoints"],
             statuses=dict(self.summary.statuses),
-            connections=tally.connections,
-            open=len(self._traffic),
             slots=self.config.limits.connections,
-            answered=self._traffic.answered,
-            waits=asdict(self._engine.waits()),
-            errors={stage: dict(kinds) for stage, kinds in self._traffic.errors.items()},
-            times=self._traffic.times(),
             lines={
                 "blank": lines.blank,
                 "expanded": lines.expanded,
@@ -411,7 +411,6 @@ class Run:
             records=self._sink.records,
             output_bytes=self._sink.bytes_written,
             output_waiting_bytes=self._sink.bytes_waiting,
-            next_look_s=max(0.0, tally.wakes_at - trio.current_time()) if tally.wakes_at < inf else None,
         )
 
     def _facts(self) -> dict[str, Any]:
@@ -435,7 +434,7 @@ class Run:
 
     def _counts(self) -> dict[str, Any]:
         """The counts of the last record."""
-        lines, tally = self._source.counts, self._engine.tally
+        lines, crew = self._source.counts, self._engine.standing()
         return {
             "complete": not self._engine.stopped and not self._unusable,
             "lines": {
@@ -447,10 +446,10 @@ class Run:
             },
             "rejected": dict(self.summary.rejected),
             "endpoints": {
-                "taken": tally.taken,
-                "recorded": tally.over,
-                "unfinished": tally.unfinished,
-                "given_up": tally.given_up,
+                "taken": crew.taken,
+                "recorded": crew.recorded,
+                "unfinished": crew.unfinished,
+                "given_up": crew.given_up,
                 "left_out": self._left_out["endpoints"],
                 **({"other_shards": self._expander.elsewhere} if self.config.shard else {}),
                 "status": dict(self.summary.statuses),
@@ -461,9 +460,9 @@ class Run:
                 "left_out": self._left_out["domains"],
                 "status": dict(self.summary.domains),
             },
-            "connections": tally.connections,
-            "answered": self._traffic.answered,
-            "errors": self._traffic.errors,
+            "connections": crew.connections,
+            "answered": crew.answered,
+            "errors": crew.errors,
             "hello_name_resolves": self._name_check.resolves if self._name_check else None,
             "dns": asdict(self._resolver.tally),
             "certificates": self._certificates.records if self._certificates else None,

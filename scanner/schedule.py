@@ -16,7 +16,7 @@ A network whose pace does not allow it stands in no queue but its own: it costs 
 """
 
 import heapq
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -208,11 +208,21 @@ class Schedule(Generic[Job]):
 
     def waits(self, now: float) -> Waits:
         """How many jobs wait for what. Takes some milliseconds for tens of thousands of addresses."""
-        counts = Counter[str]()
+        total = network = address = back_off = 0
         for lane in self._lanes.values():
-            if lane.waiting:
-                counts[self._cause(lane, now)] += len(lane.waiting)
-        return Waits(**counts)
+            if not lane.waiting:
+                continue
+            if lane.active >= self._per_address or lane.not_before > now:
+                is_slow = lane.interval_s > self._pause_s
+                address += len(lane.waiting) * (not is_slow)
+            elif lane.network.next_start - BURST_S > now:
+                is_slow = self._pace.is_slow(lane.network.name, now)
+                network += len(lane.waiting) * (not is_slow)
+            else:
+                is_slow = False
+                total += len(lane.waiting)
+            back_off += len(lane.waiting) * is_slow
+        return Waits(total, network, address, back_off)
 
     def queues(self, now: float) -> list[Queue]:
         """Of every address for which something waits. Takes as long as `waits`."""
@@ -224,14 +234,6 @@ class Schedule(Generic[Job]):
         network_interval_s = self._pace.interval_s(network.name, now)
         last_s = next_s + (waiting - 1) * max(lane.interval_s, network_interval_s)
         return Queue(lane.address, network.name, waiting, next_s, last_s, network_interval_s)
-
-    def _cause(self, lane: _Lane[Job], now: float) -> str:
-        """A field of Waits."""
-        if lane.active >= self._per_address or lane.not_before > now:
-            return "back_off" if lane.interval_s > self._pause_s else "address"
-        if lane.network.next_start - BURST_S > now:
-            return "back_off" if self._pace.is_slow(lane.network.name, now) else "network"
-        return "total"
 
     def _open(self, address: str) -> _Lane[Job]:
         """A lane for an address that has none."""

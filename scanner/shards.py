@@ -11,11 +11,14 @@ from typing import Any
 
 import orjson
 
+from scanner.config import shown_path
+from scanner.pace import Learnt
 from scanner.record import SCHEMA, Record, joined_run_id
 from scanner.resume import MAY_DIFFER
 from targets.prefixes import Prefixes
 from targets.shares import Share
 
+MOST_NAMED = 10  # shards that are missing, in a message
 _PATHS = frozenset({"inputs", "exclude", "trust"})  # of which the directories may be others on other machines
 _HEAD = frozenset({"type", "schema", "run_id", "event", "time"})
 # Where all were killed.
@@ -64,6 +67,12 @@ class Shard:
         """Did its run, or the last part of it, come to its end?"""
         return self.is_ended and bool(self.ends[-1]["complete"])
 
+    @property
+    def certificates(self) -> int | None:
+        """How many its run wrote in all; None where a part of it was killed, and did not say."""
+        is_told = len(self.starts) == len(self.ends)
+        return sum(end["certificates"] or 0 for end in self.ends) if is_told else None
+
 
 def shard_of(path: str, first: Record) -> Shard:
     """The shard of an output with this first record. Raises MergeError."""
@@ -87,7 +96,9 @@ def check_together(shards: Sequence[Shard], *, incomplete: bool) -> None:
         if found := list(_differences(shards[0], shard)):
             raise MergeError(f"{shard.path} cannot be joined with {shards[0].path}: {'; '.join(found)}")
     if (missing := missing_shards(shards)) and not incomplete:
-        raise MergeError(f"no output is of shard {', '.join(missing)}; --incomplete joins what there is")
+        more = f" and {len(missing) - MOST_NAMED:,} more" if len(missing) > MOST_NAMED else ""
+        named = ", ".join(missing[:MOST_NAMED]) + more
+        raise MergeError(f"no output is of shard {named}; --incomplete joins what there is")
 
 
 def _check_each_once(shards: Sequence[Shard]) -> None:
@@ -196,7 +207,7 @@ def _part(shard: Shard) -> Record:
     return {
         "run_id": shard.run_id,
         "shard": shard.name,
-        "output": shard.path,
+        "output": shown_path(shard.path),
         "started": shard.first["time"],
         "ended": shard.ends[-1]["time"] if shard.is_ended else None,
         "complete": shard.is_complete,
@@ -237,6 +248,7 @@ def joined_end(shards: Sequence[Shard], start: Record, domains: Mapping[str, int
             "status": dict(domains),
         },
         "certificates": certificates,
+        "learnt": sum((Learnt.of(end["learnt"]) for end in ends), Learnt()).facts(),
         "duration_s": (datetime.fromisoformat(ended) - datetime.fromisoformat(start["time"])).total_seconds(),
     }
 

@@ -60,9 +60,13 @@ class Sink:
 
     def put(self, record: dict[str, Any]) -> None:
         """Take a record. Never waits."""
-        line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+        self.put_line(orjson.dumps(record))
+
+    def put_line(self, line: bytes) -> None:
+        """Take a record that is a line already, without its newline."""
         self._lines += line
-        self._bytes += len(line)
+        self._lines += b"\n"
+        self._bytes += len(line) + 1
         self.records += 1
         if self._bytes >= self._gather_bytes:
             self._due.set()

@@ -92,17 +92,19 @@ class Expander:
 
     def counts(self, target: Host | Network) -> bool:
         """Is it this share that the line counts in? Of a target for which nobody is asked."""
-        if self.share.is_whole:
-            return True
         if isinstance(target, Host):
             return self._counts(target, (target.address,) if target.address else ())
+        if self.share.is_whole:
+            return True
         spans, _ = self.exclusions.remaining(target.network)
         first = address_text(target.network.version, spans[0][0]) if spans else None
         return self._falls_here(target.origin, first)
 
     def _counts(self, host: Host, found: Iterable[Address]) -> bool:
+        if self.share.is_whole:
+            return True
         first = next((str(address) for address in found if not self.exclusions.blocked(address)), None)
-        return self.share.is_whole or self._falls_here(host.origin, first)
+        return self._falls_here(host.origin, first)
 
     def _falls_here(self, origin: Origin, address: str | None) -> bool:
         """What belongs to an address, or else to a line alone."""

@@ -58,7 +58,7 @@ class MailHost:
 
     `status` is that of its addresses, over both families. `tlsa` is in one order, whatever that of the answer was, and
     None where nobody asked, or no answer came; `tlsa_base` is the name that they were found under, without
-    `_port._tcp` (RFC 7672 §2.2.3).
+    `_port._tcp` (RFC 7672 §2.2.3); `tlsa_left_out` is how many more there are, or are not whole.
     """
 
     name: str
@@ -68,6 +68,7 @@ class MailHost:
     canonical: str | None = None  # the end of its chain of aliases
     tlsa: tuple[Rdata, ...] | None = None
     tlsa_base: str | None = None
+    tlsa_left_out: int = 0
     oddities: frozenset[Oddity] = frozenset()
     is_final: bool = True
 
@@ -97,15 +98,14 @@ class Srv:
 
 @dataclass(frozen=True, slots=True)
 class SrvAnswer:
-    """The targets of one service in order; `targets` is None where the domain says that it has none: a lone `.`."""
+    """The targets of one service in order; `targets` is None where the domain says that it has none: a lone `.`.
+
+    `oddities` is what is odd about the records together, which are not kept.
+    """
 
     answer: DnsAnswer
     targets: tuple[Srv, ...] | None = ()
-
-    @property
-    def oddities(self) -> frozenset[Oddity]:
-        """What is odd about the records together."""
-        return frozenset({Oddity.SRV_TOO_MANY} if len(self.answer.records) > MAX_SRV else ())
+    oddities: frozenset[Oddity] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from dns.rdtypes.IN.SRV import SRV
 from targets.answer import DnsAnswer, Dnssec, DnsStatus
 from targets.mail_answer import (
     MAX_ADDRESSES,
+    MAX_SRV,
     MAX_TLSA,
     MAX_TLSA_BYTES,
     MIN_TLSA_BYTES,
@@ -157,10 +158,12 @@ class _Asking:
 
     async def _srv_of(self, service: Service) -> SrvAnswer:
         answer = await self._below(_srv_name(service, self._domain), RdataType.SRV)
+        oddities = frozenset({Oddity.SRV_TOO_MANY} if len(answer.records) > MAX_SRV else ())
         records, answer = srv_records(answer), _without_records(answer)
         if records is None:
-            return SrvAnswer(answer, None)
-        return SrvAnswer(answer, tuple(await _side_by_side([partial(self._srv_target, each) for each in records])))
+            return SrvAnswer(answer, None, oddities)
+        targets = await _side_by_side([partial(self._srv_target, each) for each in records])
+        return SrvAnswer(answer, tuple(targets), oddities)
 
     async def _srv_target(self, record: SRV) -> Srv:
         host = await self._host(name_text(record.target), None, named_by="srv")
@@ -183,11 +186,13 @@ class _Asking:
 
     async def _with_tlsa(self, host: MailHost, port: int) -> MailHost:
         answer, base = await self._tlsa(host.name, host.canonical, port)
+        kept, left_out = _tlsa_records(answer)
         return replace(
             host,
             dnssec=weakest((host.dnssec, answer.dnssec)),
-            tlsa=_tlsa_records(answer),
+            tlsa=kept,
             tlsa_base=base,
+            tlsa_left_out=left_out,
             is_final=host.is_final and answer.status.is_final,
         )
 
@@ -255,18 +260,22 @@ def _addresses(answer: DnsAnswer) -> list[Address]:
     return sorted(addresses, key=int)
 
 
-def _tlsa_records(answer: DnsAnswer) -> tuple[Rdata, ...] | None:
-    """The short ones rather than the long; what does not fit is cut off, and then no whole certificate or key."""
+def _tlsa_records(answer: DnsAnswer) -> tuple[tuple[Rdata, ...] | None, int]:
+    """The short ones rather than the long; what does not fit is cut off, and then no whole certificate or key.
+
+    And how many are not there, or not whole.
+    """
     if not answer.status.is_final:
-        return None
-    kept, left = list[Rdata](), MAX_TLSA_BYTES
+        return None, 0
+    kept, left, whole = list[Rdata](), MAX_TLSA_BYTES, 0
     wires = {record.to_wire() or b"": record for record in answer.records}
     for wire in sorted(wires, key=lambda wire: (len(wire), wire))[:MAX_TLSA]:
         if left < MIN_TLSA_BYTES:
             break
+        whole += len(wire) <= left
         kept.append(wires[wire] if len(wire) <= left else GenericRdata(RdataClass.IN, RdataType.TLSA, wire[:left]))
         left -= len(wire)
-    return tuple(sorted(kept, key=lambda record: record.to_wire() or b""))
+    return tuple(sorted(kept, key=lambda record: record.to_wire() or b"")), len(wires) - whole
 
 
 def _oddities(named_by: str | None, host: MailHost) -> frozenset[Oddity]:

@@ -50,7 +50,7 @@ ROOMS = (
     Room(("scanner.shortfall", "scanner.traffic", "scanner.state"), PURE),
     Room(("scanner.economy", "scanner.interview"), PURE),
     Room(("scanner.conclusion", "scanner.trust", "scanner.chain"), PURE),
-    Room(("scanner.signs",), PURE),
+    Room(("scanner.signs", "scanner.back_off"), PURE),
     Room(("scanner.clients", "scanner.findings", "scanner.certificate_parts"), PURE),
     Room(("scanner.mail_policy", "scanner.mail_policy.result", "scanner.mail_policy.text_record"), PURE),
     Room(("scanner.mail_policy.dane", "scanner.mail_policy.mta_sts", "scanner.mail_policy.tls_rpt"), PURE),
@@ -58,7 +58,7 @@ ROOMS = (
     Room(("scanner.result_table", "scanner.endpoint_result", "scanner.domains"), PURE),
     Room(("scanner.domain_status", "scanner.domain_record", "scanner.domain_findings"), PURE),
     Room(("scanner.recorded_domain",), PURE),
-    Room(("scanner.record", "scanner.summary"), PURE),
+    Room(("scanner.record", "scanner.scribe", "scanner.summary"), PURE),
     Room(
         (
             "scanner.log",
@@ -73,6 +73,7 @@ ROOMS = (
     Room(("scanner.output", "scanner.sink"), IO),
     Room(("scanner.mail_policy.https", "scanner.mail_policy.fetch"), IO),
     Room(("scanner.config",), PURE),  # its timeouts are the connection's
+    Room(("scanner.dealing", "scanner.errand"), PURE),
     Room(("scanner.metrics",), PURE),
     Room(("scanner.metrics_server",), IO),
     Room(("scanner.progress", "scanner.domain_desk"), IO),
@@ -80,6 +81,7 @@ ROOMS = (
     Room(("scanner.resume", "scanner.output_files", "scanner.new_file"), IO),
     Room(("scanner.shards",), PURE),
     Room(("scanner.shard_files", "scanner.merge"), IO),
+    Room(("scanner.pipe", "scanner.crew", "scanner.worker", "scanner.workers"), IO),
     Room(("scanner.run",), IO),
     Room(("scanner.imagined", "scanner.plan", "scanner.plan_shown"), PURE),
     Room(("scanner.refusal", "scanner.checks", "scanner.start", "scanner.dry_run"), IO),
@@ -212,7 +214,7 @@ def test_starttls_and_tls_are_strangers(package: str, other: str) -> None:
     [
         ("socket", {"scanner.connection", "scanner.metrics_server", "targets.resolving.udp"}),
         ("time", {"scanner.engine"}),
-        ("signal", {"scanner.run", "scanner.cli"}),
+        ("signal", {"scanner.run", "scanner.cli", "scanner.worker", "scanner.workers"}),
         ("asyncio", set()),
     ],
 )

@@ -30,12 +30,14 @@ class StsMx:
 class DaneMx:
     """An endpoint of an MX host, as DANE sees it; for a host without one, what DNS says.
 
-    `dnssec`: of its addresses and its TLSA records together. `dane`: None where it has no TLSA records.
+    `dnssec`: of its addresses and its TLSA records together. `dane`: None where it has no TLSA records. `is_cut`: there
+    are more of them than were looked at.
     """
 
     dnssec: Dnssec
     dane: Dane | None = None
     starttls: bool | None = None
+    is_cut: bool = False
 
 
 def starttls_of(status: Status) -> bool | None:
@@ -103,5 +105,5 @@ def _of_dane(mx: DaneMx, next_hops: tuple[str, ...]) -> tuple[Result, ...] | Non
     if mx.dnssec is not Dnssec.SECURE or mx.dane is None:
         return None
     if mx.starttls is False:
-        return (Result.STARTTLS_NOT_SUPPORTED, *(() if mx.dane.usable else (Result.TLSA_INVALID,)))
-    return mx.dane.results(next_hops)
+        return (Result.STARTTLS_NOT_SUPPORTED, *(() if mx.dane.usable or mx.is_cut else (Result.TLSA_INVALID,)))
+    return () if mx.is_cut else mx.dane.results(next_hops)  # one that is usable and matches is enough

@@ -4,10 +4,22 @@ from typing import Annotated
 
 import typer
 
+from scanner.dealing import ONE_IS_ENOUGH
 from scanner.options.values import check_finite
 
 PANEL = "Pace (0 is no limit)"
 
+Processes = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Processes that scan, each with its share of the limits; networks are dealt among them. Without it, as"
+        f" many as there are cores, but one where fewer than {ONE_IS_ENOUGH:,} endpoints are known to come.",
+        show_default=False,
+        rich_help_panel=PANEL,
+    ),
+]
 DnsQueries = Annotated[
     int,
     typer.Option(min=0, metavar="N", help="Questions in flight to each name server.", rich_help_panel=PANEL),

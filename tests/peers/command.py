@@ -17,7 +17,7 @@ from tests.conftest import validate
 TLSWEEP = str(Path(sys.executable).with_name("tlsweep"))
 FAST = (
     *("--allow", "127.0.0.0/8", "--rate", "0", "--per-address-rate", "0"),
-    *("--per-network-rate", "0", "--retries", "0", "--no-progress"),
+    *("--per-network-rate", "0", "--retries", "0", "--no-progress", "--processes", "1"),
     *("--timeout-connect", "2", "--timeout-greeting", "1", "--timeout-reply", "1", "--timeout-tls", "1"),
 )
 WITHIN_S = 20  # no test waits so long; it is for those that would wait for ever

@@ -13,10 +13,9 @@ from scanner.conclusion import Status
 from scanner.domain_desk import AT_ONCE, DomainDesk
 from scanner.domain_status import Known, status_of
 from scanner.domains import Domains
-from scanner.interview import Interview
+from scanner.endpoint_result import EndpointResult
 from scanner.mail_policy.https import Cause, Fetched
 from scanner.mail_policy.result import Result
-from scanner.question import Wanted
 from targets.domain_targets import DomainTargets
 from targets.mail_answer import DomainAnswer
 from targets.target import Endpoint
@@ -76,7 +75,7 @@ class Output:
 
 def over(desk: DomainDesk, endpoint: Endpoint, status: Status = Status.TLS) -> None:
     """An endpoint has its record."""
-    desk.over(Interview(endpoint, Wanted()), {"status": status, "certificate": {"results": []}}, 1_795_464_000)
+    desk.over(endpoint, EndpointResult(status, ()))
 
 
 @asynccontextmanager
@@ -288,16 +287,6 @@ async def test_a_bug_when_a_domain_is_taken(autojump_clock: trio.testing.MockClo
         desk.take(second)
         over(desk, second.fresh[0])
     assert output.statuses == {"d1.test": "error", "d2.test": "all_tls"}
-
-
-async def test_a_bug_when_an_endpoint_is_over(autojump_clock: trio.testing.MockClock) -> None:
-    """Its record is written already: the domain is told of its status, and of no certificate."""
-    output = Output()
-    async with desk_of(output) as desk:
-        targets = shared(1, Expanding())
-        desk.take(targets)
-        desk.over(Interview(targets.fresh[0], Wanted()), {"status": Status.TLS, "certificate": {}}, 0)
-    assert output.statuses == {"d1.test": "all_tls"}
 
 
 async def test_an_error_of_the_dns(autojump_clock: trio.testing.MockClock) -> None:

@@ -1,5 +1,6 @@
 """Outputs of shards → one output: what is joined, and what is refused without a trace."""
 
+import errno
 import gzip
 import json
 import os
@@ -63,6 +64,15 @@ def end(index: int, **more: Any) -> Record:
         "hello_name_resolves": True if index < 3 else None,
         "dns": {"queries": 5, "tcp": 1, "silences": 0, "set_aside": 0},
         "certificates": None,
+        "learnt": {
+            "addresses_slowed": 60,
+            "networks_slowed": 50,
+            "events": {"rate_limited": 50, "closed": 0, "reset": index, "silence": 0},
+            "networks": [
+                {"network": f"30.{index}.{each}.0/24", "events": 1, "interval_s": float(60 - each)}
+                for each in range(50)
+            ],
+        },
         "duration_s": 60.0,
     }
     return {**head(index, "run"), "event": "end", "time": f"2026-11-28T18:01:0{index}.000Z", **counts, **more}
@@ -199,6 +209,9 @@ def test_the_whole(tmp_path: Path, name: str) -> None:
     assert (last["rejected"], last["connections"], last["dns"]["queries"]) == ({"invalid": 3}, 60, 15)
     assert (last["answered"], last["errors"]) == (48, {"connect": {"refused": 6}, "tls": {"reset": 6}})
     assert last["hello_name_resolves"]
+    learnt = last["learnt"]
+    assert (learnt["networks_slowed"], learnt["events"]["reset"], len(learnt["networks"])) == (150, 6, 100)
+    assert [each["interval_s"] for each in learnt["networks"][:4]] == [60.0, 60.0, 60.0, 59.0]
     assert (last["complete"], last["duration_s"], last["certificates"]) == (True, 62.0, None)
 
 
@@ -459,6 +472,10 @@ def test_certificates(tmp_path: Path) -> None:
         with pytest.raises(MergeError, match=why):
             merge(Merge(inputs, str(output), target))
     assert merge(Merge((*theirs[:2], *paths), str(output), str(together)))["certificates"] == 3
+    Path(theirs[1]).write_bytes(lines(certificates[1][:1]) + b'{"torn')
+    with pytest.raises(MergeError, match=r"s2\.jsonl: its run wrote 2 certificates, and 1 are there"):
+        merge(Merge((*theirs[:2], *paths), str(output), str(together)))
+    assert merge(Merge((*theirs[:2], *paths), str(output), str(together), incomplete=True))["certificates"] == 3
     Path(theirs[1]).write_bytes(lines(each | {"run_id": "x"} for each in certificates[1]))
     with pytest.raises(MergeError, match="its certificates are of another run, x"):
         merge(Merge((*theirs, *paths), str(output), str(together)))
@@ -484,6 +501,20 @@ def test_what_ends_in_the_middle_leaves_nothing(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(KeyboardInterrupt):
         merge(Merge(tuple(paths), str(output)))
     assert (output.read_text(), sorted(os.listdir(tmp_path))) == ("mine\n", before)
+
+
+def test_no_room_for_what_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full is told, and leaves nothing."""
+    paths = tuple(written(tmp_path, outputs()))
+    before = sorted(os.listdir(tmp_path))
+
+    def full(**_: Any) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(module, "TemporaryFile", full)
+    with pytest.raises(MergeError, match=r"all\.jsonl cannot be written: No space left on device"):
+        merge(Merge(paths, str(tmp_path / "all.jsonl")))
+    assert sorted(os.listdir(tmp_path)) == before
 
 
 def test_two_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

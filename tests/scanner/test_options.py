@@ -5,7 +5,7 @@ from ipaddress import ip_address
 import pytest
 import typer
 
-from scanner.options.values import complete_services, complete_versions, parse_listener, parse_size
+from scanner.options.values import complete_services, complete_versions, parse_listener, parse_shard, parse_size
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,14 @@ def test_sizes() -> None:
     for text in ("", "0", "-1", "1.5G", "G", "1 G", "1GB"):
         with pytest.raises(typer.BadParameter, match="is not a size"):
             parse_size(text)
+
+
+def test_shards() -> None:
+    """Its number, from 1, and how many there are."""
+    assert [parse_shard(text) for text in ("1/1", "1/4", "4/4", "017/100")] == [(1, 1), (1, 4), (4, 4), (17, 100)]
+    for text in ("", "1", "0/4", "5/4", "1/0", "-1/4", "1/4/2", "a/b", "1 / 4"):
+        with pytest.raises(typer.BadParameter, match="is not a share such as 1/4"):
+            parse_shard(text)
 
 
 def test_where_to_listen() -> None:

@@ -271,6 +271,7 @@ OTHERS: dict[str, Config] = {
     "exclude": Config(exclude=("list.txt",)),
     "trust_ad": Config(trust_ad=True),
     "network_prefixes": Config(prefixes=Prefixes(20, 48)),
+    "processes": Config(processes=7),
     "limits": Config(limits=Limits(rate=3)),
     "dns_limits": Config(dns_limits=DnsLimits(3)),
     "timeouts": Config(timeouts=Timeouts(reply_s=3)),

@@ -318,7 +318,7 @@ async def run_in_process(
     source.write_text("".join(f"{line}\n" for line in lines))
     with pytest.MonkeyPatch.context() as patch, output.open("wb") as file:
         patch.setattr("scanner.run.Resolver", lambda *_, **__: InMemory(table))
-        patch.setattr("scanner.run.dial", dialling)
+        patch.setattr("scanner.crew.dial", dialling)
         patch.setattr("scanner.run.Exclusions", lambda *_: Exclusions())
         config = Config(inputs=(str(source),), rules=Rules(), progress=False, retries=0)
         assert await Run(config, file.fileno()).scan() is ends

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from targets.census import ENDPOINTS_OF_A_DOMAIN, Census, take_census
@@ -15,10 +15,12 @@ from targets.exclude import Exclusions
 from targets.excluded import EMBEDDED, Excluders
 from targets.expand import Expander
 from targets.lines import InputError
+from targets.prefixes import Prefixes
 from targets.resolver import Resolver
 from targets.rules import Format, Rules
 from targets.seen import Seen
 from targets.services import SERVICES, services_named
+from targets.shares import Share
 from targets.source import Source
 from targets.target import Endpoint, Reason, Rejection
 from tests.targets.packed import gzip_packed
@@ -49,6 +51,40 @@ async def census_of(*targets: str, inputs: tuple[str, ...] = (), rules: Rules | 
     census = new_census(rules)
     await take_census(census, ASKED, targets, inputs, rules or Rules(), stdin)
     return census
+
+
+@settings(deadline=None)
+@given(LINES, st.integers(1, 4))
+async def test_of_shares(lines: list[str], of: int) -> None:
+    """Together they have the endpoints of the whole, and each what its part of a scan takes on; in the same crowds."""
+    lines = [line for line in lines if line != "2001:db8::/64"]  # of which a part is assumed
+    whole, shares = await census_of(*lines), []
+    for number in range(1, of + 1):
+        share = Share(number, of, Prefixes(30, 126))
+        census = Census(Exclusions(ALLOW, BLOCK), Excluders(ALLOW, {}), share=share)
+        await take_census(census, ASKED, lines, (), Rules())
+        expander = Expander(Exclusions(ALLOW, BLOCK), Seen(), Resolver(resolv_conf="/nonexistent"), share=share)
+        async with Source(ASKED, expander, targets=lines).open() as stream:
+            came = Counter([item.service async for item in stream if isinstance(item, Endpoint)])
+        assert +census.endpoints() == came
+        shares.append(census)
+    assert sum((each.endpoints() for each in shares), Counter()) == +whole.endpoints()
+    assert max(map(most_on_an_address, shares)) == most_on_an_address(whole)
+
+
+def most_on_an_address(census: Census) -> int:
+    """How many endpoints one IPv4 address has."""
+    found = busiest(*census.crowds(4, 0, lambda _: 1))
+    return found[1] if found else 0
+
+
+async def test_what_is_assumed_of_a_share() -> None:
+    """Its part of what the DNS will say; all names and domains have to be looked up."""
+    census = Census(Exclusions(), Excluders(), share=Share(2, 4))
+    lines = [*(f"mx{number}.test" for number in range(10)), *(f"mx:d{number}.test" for number in range(10))]
+    await take_census(census, services_named("smtp"), lines, (), Rules())
+    assert (census.endpoints().total(), census.of_domains) == (3, 5)
+    assert (len(census.names), len(census.domains), census.is_exact) == (10, 10, False)
 
 
 @given(LINES)

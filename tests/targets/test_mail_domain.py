@@ -9,7 +9,7 @@ import trio.testing
 from dns.rdatatype import RdataType
 
 from targets.answer import DnsAnswer, Dnssec, DnsStatus
-from targets.mail_answer import MAX_ADDRESSES, MAX_MX, MAX_TLSA, MAX_TLSA_BYTES, DomainAnswer, MailHost, Oddity
+from targets.mail_answer import MAX_ADDRESSES, MAX_MX, MAX_SRV, MAX_TLSA, MAX_TLSA_BYTES, DomainAnswer, MailHost, Oddity
 from targets.mail_domain import HOSTS_AT_ONCE, HOSTS_S, ask_domain, ask_host
 from targets.resolver import NoNameServersError, Resolver
 from targets.services import SERVICES
@@ -262,6 +262,16 @@ async def test_what_is_not_kept_of_answers() -> None:
     assert [target.host.name for target in imaps.targets or ()] == ["a.test"]
 
 
+@pytest.mark.parametrize("count", [MAX_SRV, MAX_SRV + 1])
+async def test_more_srv_records_than_are_looked_at(count: int) -> None:
+    """It is told where there are, though the records themselves are not kept."""
+    records = [f"0 {number} 993 a.test." for number in range(count)]
+    table = {"example.org MX": ["0 ."], "_imaps._tcp.example.org SRV": records, "a.test A": ["1.1.1.1"]}
+    found, _ = await asked(table, srv=True)
+    imaps = (found.srv or {})[SERVICES["imaps"]]
+    assert imaps.oddities == ({Oddity.SRV_TOO_MANY} if count > MAX_SRV else set())
+
+
 @pytest.mark.parametrize("sizes", [[60_000], [60_000, 32, 32], [9_000] * 7, [MAX_TLSA_BYTES - 3, 32], [1_000] * 60])
 async def test_long_tlsa_records(sizes: list[int]) -> None:
     """Of all that one host has, so many bytes are kept; the short ones are whole, and some are there if any were."""
@@ -272,6 +282,8 @@ async def test_long_tlsa_records(sizes: list[int]) -> None:
     assert len(kept) <= MAX_TLSA
     assert all(each[:3] == bytes([3, 0, 0]) for each in kept)
     assert sum(len(each) == 35 for each in kept) == sizes.count(32)
+    whole = sum(each in [bytes([3, 0, 0]) + bytes.fromhex(record.split()[3]) for record in records] for each in kept)
+    assert host.tlsa_left_out == len(sizes) - whole
 
 
 class Slow(Answers):

@@ -230,6 +230,7 @@ def test_very_many_networks_are_dealt_in_several_rows(monkeypatch: pytest.Monkey
     ]
 
 
+@settings(deadline=None)
 @given(LINES.filter(lambda lines: all("test" not in line for line in lines)), st.integers(1, 5))
 async def test_what_is_announced_is_what_comes(lines: list[str], of: int) -> None:
     """Each share tells before how many endpoints it has."""

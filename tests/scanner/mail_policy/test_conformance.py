@@ -87,6 +87,13 @@ SECURE, INSECURE, BOGUS, UNKNOWN = Dnssec.SECURE, Dnssec.INSECURE, Dnssec.BOGUS,
         (SECURE, [DaneMx(SECURE, UNUSABLE, False)], ["starttls-not-supported", "tlsa-invalid"]),
         (SECURE, [DaneMx(SECURE, FAILED, True)], ["certificate-not-trusted"]),
         (SECURE, [DaneMx(SECURE, UNNAMED, True)], []),  # the mail domain is
+        # Where there are more records, one of them may match: what these few come to is not firm.
+        (SECURE, [DaneMx(SECURE, UNMATCHED, True, is_cut=True)], []),
+        (SECURE, [DaneMx(SECURE, UNUSABLE, True, is_cut=True)], []),
+        (SECURE, [DaneMx(SECURE, FAILED, True, is_cut=True)], []),
+        (SECURE, [DaneMx(SECURE, UNMATCHED, False, is_cut=True)], ["starttls-not-supported"]),
+        (SECURE, [DaneMx(SECURE, UNUSABLE, False, is_cut=True)], ["starttls-not-supported"]),
+        (SECURE, [DaneMx(SECURE, UNMATCHED, True, is_cut=True), DaneMx(SECURE, UNMATCHED, True)], ["tlsa-invalid"]),
         (SECURE, [DaneMx(BOGUS)], ["dnssec-invalid"]),
         (SECURE, [DaneMx(BOGUS, UNMATCHED, False)], ["dnssec-invalid"]),
         (SECURE, [DaneMx(SECURE, UNMATCHED, True)] * 2 + [DaneMx(BOGUS)], ["tlsa-invalid", "dnssec-invalid"]),
