@@ -632,7 +632,7 @@ async def test_beyond_the_bound_nobody_waits(autojump_clock: object) -> None:
     engine = world.engine(Limits(0, 0, 0, 0, 0, 0, deferred=2), retries=1)
     await run(engine, map(smtp, range(5)))
     dropped = [record for record in world.records if "deferred_dropped" in record["flags"]]
-    assert (len(dropped), len(world.records)) == (3, 5)
+    assert (len(dropped), len(world.records), engine.tally.given_up) == (3, 5, 3)
     assert all(len(record["looks"]) == 1 for record in dropped)
     assert world.records[:3] == dropped
 
