@@ -19,5 +19,5 @@ class Scale:
     distant: int  # a power of two; a whole number of rounds of 400, or nearly
 
 
-BENCH = Scale(3, 3, 2, 0, 10_000, 500, 2, 10_000, 5_000, 2**14)
+BENCH = Scale(3, 3, 2, 0, 10_000, 500, 2, 10_000, 5_000, 2**15)
 FULL = Scale(5, 3, 5, 3, 100_000, 2_000, 3, 20_000, 10_000, 2**15)

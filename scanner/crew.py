@@ -84,6 +84,7 @@ class OwnEngine(Engine):
             unfinished=tally.unfinished,
             in_flight=tally.in_flight,
             waiting=tally.waiting,
+            given_up=tally.given_up,
             connections=tally.connections,
             open=len(self._traffic),
             answered=self._traffic.answered,

@@ -51,6 +51,7 @@ class Tally:
     over: int = 0
     waiting: int = 0  # for their turn, for a later look, or for an address that was slowed down
     unfinished: int = 0  # they have no record: stopped before their first answer, or lost to a bug
+    given_up: int = 0  # of those that are over: they would have been looked at again
     connections: int = 0
     wakes_at: float = inf  # when the next of those that wait goes on, by trio's clock
 
@@ -92,7 +93,7 @@ class Engine:
         self._interviews: set[Interview] = set()
         self._aside: set[Interview] = set()  # those of them that wait for an address that was slowed down
         self._spread = Spread(limits, self._pace)
-        self._back_off = BackOff(self._schedule, self._pace, retries=retries)
+        self._back_off = BackOff(self._schedule, self._pace, trio.current_time, retries=retries)
         self._waiting: list[_Waiting] = []  # a heap
         self._changed = trio.lowlevel.ParkingLot()  # of those who wait for an end
         self._alarm = trio.CancelScope()
@@ -231,7 +232,7 @@ class Engine:
             self.tally.connections += 1
             try:
                 await self._ask(interview.endpoint, answer)
-                if self._back_off.hear_answer(interview, answer, trio.current_time()):
+                if self._back_off.hear_answer(interview, answer):
                     self._slowed(interview.endpoint.address)
                 if questions := interview.take(answer):
                     self._queue(interview, questions, trio.current_time())
@@ -286,7 +287,7 @@ class Engine:
 
     def _hear_look(self, interview: Interview, look: Look | None) -> None:
         """Unless a stop has ended it."""
-        if look and not self.stopped and self._back_off.hear_look(interview, look, trio.current_time()):
+        if look and not self.stopped and self._back_off.hear_look(interview, look):
             self._slowed(interview.endpoint.address)
 
     def _leave(self, interview: Interview) -> None:
@@ -298,14 +299,17 @@ class Engine:
     def _defer(self, interview: Interview, conclusion: Conclusion) -> bool:
         """Let it wait for a later look, where that is worth it and there is room."""
         look = conclusion.look
-        if self.stopped or interview.error or look is None:
+        if interview.error or look is None:
             return False
         pause = pause_after(look, interview.looks, self._retries)
         if pause is None:
             return False
         over = look.verdict is Verdict.RATE_LIMITED and self._back_off.is_out_of_patience(interview.endpoint.address)
-        if pause.too_long or over or len(self._waiting) >= self._most_waiting:
-            conclusion.flags.add(Flag.DEFERRED_DROPPED)
+        dropped = pause.too_long or over or len(self._waiting) >= self._most_waiting
+        if self.stopped or dropped:
+            if not self.stopped:
+                conclusion.flags.add(Flag.DEFERRED_DROPPED)
+            self.tally.given_up += 1
             return False
         until = trio.current_time() + pause.seconds
         heapq.heappush(self._waiting, _Waiting(until, self.tally.connections, interview, look, pause))

@@ -45,6 +45,7 @@ def _of_endpoints(standing: Standing) -> Iterator[Metric]:
     statuses = {**dict.fromkeys(map(str, Status), 0), **standing.statuses}
     yield _by("tlsweep_endpoints_recorded", "Endpoints that have their record, by its status.", "status", statuses)
     yield _counter("tlsweep_endpoints_unfinished", "Endpoints that will have no record.", standing.unfinished)
+    yield _counter("tlsweep_endpoints_given_up", "Endpoints that were not looked at again as due.", standing.given_up)
     yield _counter(
         "tlsweep_endpoints_left_out", "Endpoints that an earlier part of the run has recorded.", standing.left_out
     )

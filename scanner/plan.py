@@ -11,7 +11,7 @@ from enum import StrEnum
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from scanner.config import Config
+from scanner.config import Config, shown_shard
 from scanner.imagined import connections_of, pauses_of_silence
 from scanner.limits import Limits
 from scanner.record import SCHEMA
@@ -99,6 +99,7 @@ class Plan:
             "type": "plan",
             "schema": SCHEMA,
             "settings": self._config.settings(),
+            "shard": shown_shard(self._config.shard),
             "endpoints": self.endpoints,
             "exact": census.is_exact,
             "services": {service.name: count for service, count in self.by_service.items() if count},

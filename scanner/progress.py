@@ -107,7 +107,7 @@ def _lines(standing: Standing, rates: Rates, total: int | None) -> Iterator[Tabl
 def _headline(standing: Standing, a_second: float, left: int | None, total: int | None) -> Table:
     line = Table.grid(padding=(0, 1))
     done = Text(f"{standing.recorded:,}{f' of {total:,}' if total else ''} done", "bold", no_wrap=True)
-    share = [f"{standing.recorded / total:.0%}"] if total else []
+    share = [f"{standing.recorded * 100 // total}%"] if total else []  # nothing is whole before it is
     after = [*share, f"{a_second:,.0f}/s", *([f"{_told(left)} left"] if left is not None else [])]
     bar = [ProgressBar(total, standing.recorded, BAR_WIDTH)] if total else []
     line.add_row(done, *bar, Text("  ".join(after), no_wrap=True))

@@ -53,7 +53,7 @@ from scanner.resume import Recorded
 from scanner.scribe import Scribe
 from scanner.sink import Sink
 from scanner.standing import Standing
-from scanner.state import MOST, State
+from scanner.state import MOST, longest, numbers
 from scanner.summary import Summary
 from scanner.trust import TrustStore
 from scanner.usage import descriptors, memory_bytes
@@ -386,21 +386,18 @@ class Run:
         try:
             while self._is_asked:
                 self._is_asked = False
-                text = "".join(f"{line}\n" for line in self._state().lines())
+                text = "".join(f"{line}\n" for line in self._state())
                 await trio.to_thread.run_sync(print_errors, text, abandon_on_cancel=True)
         except Exception as error:  # a bug of ours
             log.error("internal error", of="the state", exc_info=error)
         finally:
             self._is_telling = False
 
-    def _state(self) -> State:
-        return State(
-            self.standing(),
-            *self._engine.look_closely(MOST),
-            wall_clock(),
-            memory_bytes(),
-            descriptors(),
-        )
+    def _state(self) -> list[str]:
+        return [
+            *numbers(self.standing(), memory_bytes(), descriptors()),
+            *longest(*self._engine.look_closely(MOST), wall_clock()),
+        ]
 
     def standing(self) -> Standing:
         """How it stands just now."""
@@ -460,6 +457,7 @@ class Run:
                 "taken": crew.taken,
                 "recorded": crew.recorded,
                 "unfinished": crew.unfinished,
+                "given_up": crew.given_up,
                 "left_out": self._left_out["endpoints"],
                 **({"other_shards": self._expander.elsewhere} if self.config.shard else {}),
                 "status": dict(self.summary.statuses),

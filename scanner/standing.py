@@ -20,6 +20,7 @@ class Standing:
     unfinished: int = 0  # there will be no record of them
     in_flight: int = 0  # being looked at
     waiting: int = 0  # for a later look or for their turn; taken and not in flight
+    given_up: int = 0  # recorded without the later look that they were due for
     left_out: int = 0  # recorded by an earlier part of the run
     statuses: Counts = field(default_factory=dict)
     # connections

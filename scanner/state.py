@@ -5,7 +5,6 @@ Pure. What is listed is the ten worst of each kind, so that the size of a scan d
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from heapq import nlargest
 
 from scanner.question import Answer, OfferVersion
@@ -17,35 +16,30 @@ from targets.target import Endpoint
 MOST = 10
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """All that is looked at, of one moment, in seconds since 1970."""
+def numbers(standing: Standing, memory_bytes: int, descriptors: int) -> list[str]:
+    """How a run stands, and what its process takes."""
+    return [*_of_standing(standing), f"memory {memory_bytes / 1e6:,.0f} MB, descriptors {descriptors:,}"]
 
-    standing: Standing
-    queues: Iterable[Queue]  # of addresses for which something waits
-    held: Counter[str]  # endpoints that are not begun, by network
-    oldest: list[tuple[Endpoint, Answer]]  # connections in flight
-    moment: float
-    memory_bytes: int
-    descriptors: int
 
-    def lines(self) -> list[str]:
-        """For people."""
-        queues = list(self.queues)
-        return [
-            *_of_standing(self.standing),
-            f"memory {self.memory_bytes / 1e6:,.0f} MB, descriptors {self.descriptors:,}",
-            *_listed("addresses that wait longest", _of_addresses(queues)),
-            *_listed("networks that wait longest", _of_networks(queues, self.held)),
-            *_listed("connections in flight for longest", map(self._connection, self.oldest[:MOST])),
-        ]
+def longest(
+    queues: list[Queue], held: Counter[str], oldest: Iterable[tuple[Endpoint, Answer]], moment: float
+) -> list[str]:
+    """Who waits longest for an engine, and what has been in flight for longest.
 
-    def _connection(self, each: tuple[Endpoint, Answer]) -> str:
-        endpoint, answer = each
-        question = answer.question
-        what = question.version.value if isinstance(question, OfferVersion) else type(question).__name__
-        age_s = max(0.0, self.moment - answer.started)
-        return f"{age_s:7.1f} s  {stage_of(answer, endpoint.service):<9} {what:<15} {endpoint.id}"
+    `held`: endpoints that are not begun, by network; `moment` in seconds since 1970.
+    """
+    return [
+        *_listed("addresses that wait longest", _of_addresses(queues)),
+        *_listed("networks that wait longest", _of_networks(queues, held)),
+        *_listed("connections in flight for longest", (_of_connection(*each, moment) for each in oldest)),
+    ]
+
+
+def _of_connection(endpoint: Endpoint, answer: Answer, moment: float) -> str:
+    question = answer.question
+    what = question.version.value if isinstance(question, OfferVersion) else type(question).__name__
+    age_s = max(0.0, moment - answer.started)
+    return f"{age_s:7.1f} s  {stage_of(answer, endpoint.service):<9} {what:<15} {endpoint.id}"
 
 
 def _of_standing(standing: Standing) -> Iterator[str]:

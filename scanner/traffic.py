@@ -63,8 +63,9 @@ class Traffic:
         else:
             kinds = self.errors.setdefault(error[0], {})
             kinds[error[1]] = kinds.get(error[1], 0) + 1
+        in_vain = error is not None and error[0] == Stage.TLS  # then the last step was waited for so long
         for step, took_ms in answer.timings_ms.items():
-            if error is None or step in _NEXT_STAGES:  # else, it was waited for so long in vain
+            if step in _NEXT_STAGES or not in_vain:
                 key = step, endpoint.service.name
                 if (histogram := self._times.get(key)) is None:
                     histogram = self._times[key] = Histogram()

@@ -44,7 +44,7 @@ from scanner.log import print_errors
 from scanner.pipe import Outbox, PipeClosed, lines_of
 from scanner.record import Recorder
 from scanner.scribe import Scribe
-from scanner.state import MOST, State
+from scanner.state import MOST, longest, numbers
 from scanner.usage import descriptors, memory_bytes
 from targets.target import Endpoint
 
@@ -149,9 +149,12 @@ class Worker:
         while True:
             await self._has_to_tell.wait()
             self._has_to_tell = trio.Event()
-            closely = self._engine.look_closely(MOST)
-            state = State(self._engine.standing(), *closely, wall_clock(), memory_bytes(), descriptors())
-            text = "".join(f"{line}\n" for line in (f"worker {os.getpid()}", *state.lines()))
+            lines = (
+                f"worker {os.getpid()}",
+                *numbers(self._engine.standing(), memory_bytes(), descriptors()),
+                *longest(*self._engine.look_closely(MOST), wall_clock()),
+            )
+            text = "".join(f"{line}\n" for line in lines)
             await trio.to_thread.run_sync(print_errors, text, abandon_on_cancel=True)
 
     async def work(self) -> None:

@@ -36,7 +36,7 @@ from scanner.record import Record
 from scanner.scribe import TlsaOf
 from scanner.standing import Standing
 from scanner.traffic import CUT_OFF
-from targets.prefixes import share_of
+from targets.prefixes import worker_of
 from targets.target import Endpoint
 
 GATHER_S = 0.02
@@ -272,7 +272,7 @@ class Workers:
 
     def _link_of(self, endpoint: Endpoint) -> _Link:
         network = self._config.prefixes.network_of(endpoint.address)
-        return self._links[share_of(network, len(self._links))]
+        return self._links[worker_of(network, len(self._links))]
 
     def _feed(self, link: _Link) -> None:
         """Send a worker what it has room for, and when that was all, that it was."""

@@ -26,3 +26,11 @@ class Prefixes:
 def share_of(name: str, shares: int) -> int:
     """Which of so many equal shares, from 0, a network or a mail domain falls to: the same on every machine."""
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big") % shares
+
+
+def worker_of(network: str, workers: int) -> int:
+    """Which worker process, from 0, a network falls to: the hash is another, for those of a shard are alike in theirs.
+
+    Of the networks of shard 1/4, which leave the same when divided by four, one of four workers would have all.
+    """
+    return share_of(f"worker {network}", workers)

@@ -63,6 +63,8 @@ def adds_up(end: dict[str, Any]) -> None:
     }
     if wrong := {name: both for name, both in sums.items() if both[0] != both[1]}:
         raise InvalidRecordError(f"{wrong} do not add up\n{json.dumps(end)}")
+    if endpoints["given_up"] > endpoints["recorded"]:
+        raise InvalidRecordError(f"more were given up than recorded\n{json.dumps(end)}")
     if end["complete"] and (endpoints["unfinished"] or domains["unfinished"]):
         raise InvalidRecordError(f"complete, and yet something is unfinished\n{json.dumps(end)}")
 

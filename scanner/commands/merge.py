@@ -22,7 +22,7 @@ def merge(
     outputs: Annotated[
         list[str],
         typer.Argument(
-            metavar="OUTPUT...",
+            metavar="OUTPUT",
             help="What the scans wrote with --shard: plain, .gz or .zst; of those that were rotated, the first file."
             " With --certificates, their files of certificates too.",
             show_default=False,

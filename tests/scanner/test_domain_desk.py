@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -110,6 +111,18 @@ async def test_a_domain_is_written_when_its_endpoint_is_over(autojump_clock: tri
         assert output.times == {"d1.test": 5, "d2.test": 10}
     assert output.statuses == {"d1.test": "all_tls", "d2.test": "all_tls"}
     assert desk.recorded == 2
+
+
+async def test_a_domain_of_another_shard_has_its_record_there(autojump_clock: trio.testing.MockClock) -> None:
+    """Here it has none, and is not counted; its own endpoints are known to the domains that are here."""
+    output, expanding = Output(), Expanding()
+    async with desk_of(output) as desk:
+        elsewhere = replace(shared(1, expanding), is_own=False)
+        desk.take(elsewhere)
+        desk.take(shared(2, expanding))
+        over(desk, elsewhere.fresh[0])
+    assert output.statuses == {"d2.test": "all_tls"}
+    assert (desk.taken, desk.recorded) == (1, 1)
 
 
 async def test_thousands_that_share_an_endpoint_let_others_run(autojump_clock: trio.testing.MockClock) -> None:

@@ -14,10 +14,13 @@ from scanner.domains import RECORD_BYTES, Domains, Waiting
 from scanner.endpoint_result import EndpointResult, TlsaSet
 from scanner.mail_policy.dane import Dane, tlsas_of, usability
 from scanner.mail_policy.result import Result
+from targets.domain_expand import DomainExpander
+from targets.exclude import Exclusions
 from targets.seen import Seen
 from targets.services import SERVICES
-from targets.target import Endpoint, Origin
-from tests.peers.answers import answer
+from targets.shares import Share
+from targets.target import Endpoint, MailDomain, Origin
+from tests.peers.answers import Answers, answer
 from tests.scanner.mail import NO_TLS, TLS, Expanding, domain, host
 
 KEY, OTHER_KEY = "3 1 1 " + "ab" * 32, "3 1 1 " + "cd" * 32
@@ -124,6 +127,27 @@ def test_tlsa_records_are_known_when_the_result_comes() -> None:
         assert found is not None
         assert found.dane is not None
         assert [record.matched for record in found.dane.records] == [known]
+
+
+def test_a_domain_of_another_shard_waits_for_nothing() -> None:
+    """Its TLSA records are known for the endpoints that are here, fresh or not, and it is in nobody's way."""
+    for number in range(1, 5):
+        domains, share = Domains(), Share(number, 4)
+        expander = DomainExpander(Exclusions(), Seen(), Answers({}), share=share)
+        found = domain("a.test", host("mx.test", "1.1.1.1", "1.1.2.1", "1.1.3.1", "1.1.4.1", records=[KEY]))
+        _, targets = expander.expand(found)
+        _, again = expander.expand(replace(found, domain=MailDomain(Origin("x"), "b.test")))
+        domains.note(targets)
+        domains.note(again)
+        assert (domains.waiting, domains.weight, again.fresh) == (0, 0, ())
+        own = [each for each in targets.endpoints() if share.has_address(each.address)]
+        assert list(targets.fresh) == own
+        for endpoint in targets.endpoints():
+            records = domains.tlsa_of(endpoint)
+            assert (records is not None) == (endpoint in targets.fresh)
+            if records:
+                assert domains.over(endpoint, matched(records)) == []
+                assert domains.tlsa_of(endpoint) is None
 
 
 def test_a_host_without_tlsa_records() -> None:

@@ -20,6 +20,7 @@ from scanner.record import new_run_id
 from scanner.shards import MergeError, joined_end
 from targets.shares import Share
 from tests.conftest import validate
+from tests.peers.command import tlsweep
 from tests.peers.survey import records_of_row
 
 OF = 3
@@ -529,6 +530,21 @@ def test_two_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "joined_end", twice)
     assert merge(Merge(tuple(paths), output))["endpoints"]["recorded"] == 12
     assert len(records_of_row(Path(output))) == 23
+
+
+async def test_the_command(tmp_path: Path) -> None:
+    """To standard output, with what it did in the log; exit status 2 where it refuses, and 3 where it cannot go on."""
+    paths = written(tmp_path, outputs())
+    done = await tlsweep("merge", *paths, "--log-format", "json")
+    records = [json.loads(line) for line in done.output.splitlines()]
+    assert (done.code, len(records), len(of_type(records, "endpoint"))) == (0, 23, 12)
+    assert json.loads(done.errors)["endpoints"] == 12
+    refused = await tlsweep("merge", *paths[1:], "-o", str(tmp_path / "all"))
+    assert (refused.code, refused.output) == (2, b"")
+    assert "tlsweep: no output is of shard 1/3" in refused.errors
+    full = await tlsweep("merge", *paths, "-o", "/dev/full")
+    assert full.code == 3
+    assert "No space left on device" in full.errors
 
 
 def test_a_device(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ import http.client
 import re
 import socket
 import struct
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
 
@@ -190,3 +192,9 @@ async def test_a_whole_scan() -> None:
         assert (done.code, done.end["endpoints"]["recorded"]) == (0, 1)
         with pytest.raises(OSError, match="refused"):
             await get(port)
+
+
+def test_imported_only_when_asked_for() -> None:
+    """Who watches nothing does not wait for what would serve it."""
+    program = "import sys, scanner.commands.scan; sys.exit('prometheus_client' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -301,7 +301,11 @@ async def test_a_signal_while_endpoints_wait_for_a_later_look() -> None:
     assert done.code == 3
     (waited,) = [record for record in done.endpoints if record["starttls"]["verdict"] == "rate_limited"]
     assert (waited["status"], len(waited["looks"]), waited["connections"]) == ("inconclusive", 1, 1)
-    assert done.end["endpoints"]["unfinished"] == 0
+    assert (done.end["endpoints"]["unfinished"], done.end["endpoints"]["given_up"]) == (0, 1)
+    assert (done.end["answered"], done.end["errors"]) == (
+        0,
+        {"connect": {"refused": 1}, "greeting": {"rate_limited": 1}},
+    )
     assert done.records[0]["settings"]["retries"] == 1
 
 
@@ -338,6 +342,7 @@ async def test_a_second_signal_ends_at_once(number: int) -> None:
     assert not done.end["complete"]
     assert [record["status"] for record in done.endpoints] == ["unreachable"]
     assert done.end["endpoints"]["unfinished"] == 1
+    assert done.end["errors"] == {"connect": {"refused": 1}, "greeting": {"cut_off": 1}}
 
 
 async def test_a_second_signal_with_a_reader_that_has_stalled() -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from scanner.question import Answer, Negotiate, OfferVersion
 from scanner.schedule import Queue
 from scanner.standing import Standing
-from scanner.state import MOST, State
+from scanner.state import MOST, longest, numbers
 from scanner.tls.names import Version
 from targets.services import SERVICES
 from targets.target import Endpoint, Origin
@@ -42,8 +42,8 @@ def test_lines() -> None:
         Queue("192.0.2.1", "192.0.2.0/24", 3, 0.5, 4.5, 0.05),
         Queue("198.51.100.9", "198.51.100.0/24", 9, 60.0, 132.0, 4.0),
     ]
-    state = State(STANDING, queues, Counter({"203.0.113.0/24": 7, "198.51.100.0/24": 41}), oldest, NOW, 123_456_789, 77)
-    assert state.lines() == [
+    held = Counter({"203.0.113.0/24": 7, "198.51.100.0/24": 41})
+    assert [*numbers(STANDING, 123_456_789, 77), *longest(queues, held, oldest, NOW)] == [
         "endpoints: taken 9, recorded 3, in flight 4, waiting 2, unfinished 0",
         "connections: in flight 2 of 1,000, begun 40, answered 36",
         "errors at connect: refused 1, timeout 1",
@@ -68,8 +68,7 @@ def test_lines() -> None:
 
 def test_nothing_to_list() -> None:
     """What there is none of has no title."""
-    lines = State(Standing(), [], Counter(), [], NOW, 0, 0).lines()
-    assert not [line for line in lines if line.endswith(":")]
+    assert longest([], Counter(), [], NOW) == []
 
 
 def test_a_large_scan() -> None:
@@ -77,6 +76,6 @@ def test_a_large_scan() -> None:
     queues = [Queue(f"10.0.{n >> 8}.{n & 255}", f"10.0.{n >> 8}.0/24", n, 0.0, float(n), 0.1) for n in range(20_000)]
     oldest = [(endpoint("192.0.2.1"), Answer(Negotiate(), NOW))] * MOST
     begun = time.perf_counter()
-    lines = State(STANDING, queues, Counter(each.network for each in queues), oldest, NOW, 0, 0).lines()
+    lines = longest(queues, Counter(each.network for each in queues), oldest, NOW)
     assert time.perf_counter() - begun < 1  # some 20 ms
-    assert len(lines) == 9 + 3 * (1 + MOST)
+    assert len(lines) == 3 * (1 + MOST)

@@ -107,6 +107,8 @@ def test_times() -> None:
         {"timings_ms": {"connect": 3, "hello": 40}, "hello": HelloAnswer(Evidence.ALERT, alert=70)},
         {"timings_ms": {"connect": 2, "hello": 15_000}, "hello": HelloAnswer(Evidence.TIMEOUT)},
         {"timings_ms": {"connect": 50_000, "greeting": 0}, "starttls": StartTls(Verdict.CLOSED, Stage.REPLY)},
+        {"timings_ms": {"handshake": 9}, "handshake": Handshake(), "inside": Inside(None, Verdict.TIMEOUT)},
+        {"timings_ms": {"handshake": 1}, "handshake": Handshake(failure=Outcome(Verdict.CLOSED, Stage.TLS))},
     ):
         each = answer(**known)
         traffic.begin(ENDPOINT, each)
@@ -116,5 +118,6 @@ def test_times() -> None:
         "connect": (3, 50_005),
         "hello": (1, 40),
         "greeting": (1, 0),
+        "handshake": (1, 9),
     }
     assert [times["connect"][place] for place in (BOUNDS_MS.index(2), BOUNDS_MS.index(5), -2)] == [1, 1, 1]

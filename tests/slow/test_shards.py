@@ -51,7 +51,8 @@ async def scanned(path: Path, servers: Fleet, resolver: int, output: Path, *opti
     """A run over all domains, some hosts and lines that are left out."""
     source, trust = path / "in.txt", path / "ca.pem"
     lines = [*(f"mx:{name}:{servers.port}" for name in NAMES), "mx:good.test", "", "no host!", "10.1.1.1", "127.50.1.7"]
-    lines += [f"smtp://mx1.test:{servers.port}", "smtp://127.50.1.0/29", "smtp://127.50.1.1", lines[0]]
+    # A host without TLSA records: one with some may be over, on a busy machine, before a domain asks what matches.
+    lines += [f"smtp://mx2.test:{servers.port}", "smtp://127.50.1.0/29", "smtp://127.50.1.1", lines[0]]
     source.write_text("".join(f"{line}\n" for line in lines))
     trust.write_bytes(CA.cert_pem.bytes())
     done = await tlsweep(
@@ -80,8 +81,8 @@ def left_out(records: Sequence[Record]) -> list[tuple[str, ...]]:
     return sorted(tuple(str(each[name]) for name in names) for each in own)
 
 
-@pytest.mark.parametrize("ending", [".jsonl", ".jsonl.zst"])
-async def test_one_run_and_three_shards(tmp_path: Path, ending: str) -> None:
+@pytest.mark.parametrize(("ending", "processes"), [(".jsonl", "1"), (".jsonl.zst", "3")])
+async def test_one_run_and_three_shards(tmp_path: Path, ending: str, processes: str) -> None:
     """The same endpoints, domains with all that depends on them, rejections, certificates and counts."""
     whole, joined = tmp_path / f"whole{ending}", tmp_path / f"joined{ending}"
     shards = [tmp_path / f"shard{number}{ending}" for number in range(1, SHARDS + 1)]
@@ -90,7 +91,7 @@ async def test_one_run_and_three_shards(tmp_path: Path, ending: str) -> None:
         await scanned(tmp_path, servers, dns.port, whole, "--certificates", str(tmp_path / "whole-certificates.jsonl"))
         for number, path in enumerate(shards, 1):
             more = ("--certificates", str(tmp_path / f"certificates{number}.jsonl"), "--shard", f"{number}/{SHARDS}")
-            await scanned(tmp_path, servers, dns.port, path, *more)
+            await scanned(tmp_path, servers, dns.port, path, *more, "--processes", processes)
         before = records_of_row(shards[1])
         await scanned(  # what has come to its end has nothing left to do
             tmp_path,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from targets.prefixes import Prefixes, share_of
+from targets.prefixes import Prefixes, share_of, worker_of
 
 ADDRESSES = st.ip_addresses().map(str)
 
@@ -49,3 +49,13 @@ def test_shares_are_about_equal() -> None:
     counts = Counter(share_of(f"10.{number >> 8}.{number & 255}.0/24", 7) for number in range(10_000))
     assert set(counts) == set(range(7))
     assert max(counts.values()) < 1.1 * min(counts.values())
+
+
+@pytest.mark.parametrize(("shards", "workers"), [(1, 4), (4, 4), (4, 2), (3, 6), (16, 8)])
+def test_the_networks_of_a_shard_fall_to_all_workers(shards: int, workers: int) -> None:
+    """About equally, whatever the two numbers have in common."""
+    every = (f"10.{number >> 8}.{number & 255}.0/24" for number in range(shards * workers * 1_000))
+    own = [network for network in every if share_of(network, shards) == 0]
+    counts = Counter(worker_of(network, workers) for network in own)
+    assert set(counts) == set(range(workers))
+    assert max(counts.values()) < 1.3 * min(counts.values())
