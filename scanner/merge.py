@@ -21,7 +21,7 @@ import structlog
 from scanner.config import STDOUT, shown_path
 from scanner.domains import Domains
 from scanner.endpoint_result import recorded_result
-from scanner.new_file import NewFile, NewFileError
+from scanner.new_file import NewFile, NewFileError, partial_path
 from scanner.output import part_path
 from scanner.record import SCHEMA, Record, Recorder
 from scanner.recorded_domain import recorded_domain
@@ -81,9 +81,9 @@ def _check_outputs(job: Merge, rows: Sequence[Row]) -> None:
     for path in filter(None, (job.output, job.certificates)):
         if path == STDOUT:
             continue
-        for part in parts:
-            if os.path.exists(path) and os.path.samefile(path, part):
-                raise MergeError(f"{path}: the output would overwrite what it is made of")
+        for touched in (path, partial_path(path)):
+            if os.path.exists(touched) and any(os.path.samefile(touched, part) for part in parts):
+                raise MergeError(f"{touched}: the output would overwrite what it is made of")
         if os.path.exists(part_path(path, 1)):
             raise MergeError(f"{part_path(path, 1)} would be taken for a further file of {path}: choose another name")
     if job.certificates == STDOUT or (

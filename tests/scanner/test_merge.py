@@ -357,8 +357,10 @@ def test_names_of_files(tmp_path: Path) -> None:
     """An input is never overwritten, nor is an output written that others would be taken for parts of."""
     paths = tuple(written(tmp_path, outputs(), "all.{}.jsonl"))
     (tmp_path / "link.jsonl").symlink_to(paths[0])
+    (tmp_path / "mine.partial").hardlink_to(paths[0])
     for path, why in (
         (paths[1], "would overwrite what it is made of"),
+        (str(tmp_path / "mine"), "mine.partial: the output would overwrite what it is made of"),
         (str(tmp_path / "link.jsonl"), "would overwrite what it is made of"),
         (str(tmp_path / "all.jsonl"), "would be taken for a further file"),
         (str(tmp_path / "nowhere" / "x"), "No such file or directory"),
