@@ -20,6 +20,7 @@ from scanner.domains import Domains
 from scanner.endpoint_result import recorded_result
 from scanner.output import Packing, packing_of, part_path
 from scanner.record import SCHEMA, Record
+from scanner.run_record import check_start
 from targets.archive import ArchiveError, Unpacker, whole_bytes
 from targets.seen import KeySet
 from targets.shares import WHOLE, Share
@@ -270,7 +271,7 @@ def _take_all(part: Part, recorded: Recorded) -> None:
             recorded.take(record)
     except (OSError, ArchiveError) as error:
         raise ResumeError(f"{part.path}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise ResumeError(f"{part.path}:{number}: this line is no record of schema {SCHEMA}") from error
 
 
@@ -279,6 +280,7 @@ def _check_run(record: Record, path: str, recorded: Recorded) -> None:
     if not recorded.first:
         if (record["type"], record.get("event"), record["schema"]) != ("run", "start", SCHEMA):
             raise ResumeError(f"{path}: it does not begin with the record of a run, in schema {SCHEMA}")
+        check_start(record)
         recorded.first = record
     if record["run_id"] != recorded.first["run_id"]:
         raise ResumeError(f"{path}: it has records of another run, {record['run_id']}: move it out of the way")

@@ -168,6 +168,8 @@ def test_a_file_is_not_overwritten_by_the_next_of_a_row(tmp_path: Path) -> None:
         (b"a file\n", r"out.jsonl:1: this line is no record"),
         (b'{"type":"endpoint","schema":1}\n', "does not begin with the record of a run"),
         (b"".join(lines([start() | {"schema": 99}])), "in schema 1"),
+        (b"".join(lines([start() | {"settings": "none"}])), r"out.jsonl:1: this line is no record"),
+        (b"".join(lines([start() | {"seed": None}])), r"out.jsonl:1: this line is no record"),
         (b"".join(lines([start(), endpoint(1) | {"run_id": "other"}])), "records of another run, other"),
         (b"".join(lines([start(), {"type": "endpoint", "run_id": RUN_ID}])), r"out.jsonl:2: this line is no record"),
         (b"".join(lines([start(), {"type": "song", "run_id": RUN_ID}])), r"out.jsonl:2: this line is no record"),
