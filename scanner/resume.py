@@ -27,6 +27,7 @@ from targets.shares import WHOLE, Share
 from targets.target import Endpoint, MailDomain, Origin, Rejection, endpoint_named
 
 BLOCK_BYTES = 1_048_576
+MOST_LINE_BYTES = 67_108_864  # no record is nearly as long; what packs a few zeros may unpack to more than there is
 _KINDS = {Packing.GZIP: "gzip", Packing.ZSTD: "zstd"}
 
 # Which settings may differ between the parts of a run: they change how fast it goes, and how its files are cut, and
@@ -257,6 +258,8 @@ def lines_of(part: Part) -> Iterator[bytes]:
     for block in blocks:
         *lines, rest = (rest + block).split(b"\n")
         yield from lines
+        if len(rest) > MOST_LINE_BYTES:
+            raise ResumeError(f"{part.path}: a line is longer than {MOST_LINE_BYTES:,} bytes")
     if rest:
         raise ResumeError(f"{part.path}: its last line is not whole, though what packs it is")
 

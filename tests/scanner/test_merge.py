@@ -352,7 +352,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield from places(part, (*path, name))
 
 
-ODD: list[Any] = [None, -1, 2**63 - 1, "x", "1/0", "1/1000000", [], {}, [None], True]
+ODD: list[Any] = [None, -1, 2**63 - 1, "1/0", "1/1000000", [None], {}]
 
 
 @pytest.mark.parametrize("number", range(len(outputs()[0])))

@@ -198,6 +198,16 @@ def test_packed_data_that_are_corrupt(tmp_path: Path, name: str) -> None:
         read(path)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_line_without_end(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small file may unpack to a line that no memory holds: so far it is not followed."""
+    monkeypatch.setattr("scanner.resume.MOST_LINE_BYTES", 100_000)
+    path = tmp_path / name
+    write(path, [lines([start()]), [b"x" * 2_000_000 + b"\n"]])
+    with pytest.raises(ResumeError, match=r"out.jsonl.*: a line is longer than 100,000 bytes"):
+        read_back(str(path), Recorded(Domains()))
+
+
 def test_domains_are_known_by_what_is_asked_of_them() -> None:
     """One that has its record is known; nobody asks again about one of which all is known."""
     recorded = Recorded(Domains())
