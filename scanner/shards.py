@@ -238,6 +238,7 @@ def joined_end(shards: Sequence[Shard], start: Record, domains: Mapping[str, int
             "taken": statuses.total() + unfinished,
             "recorded": statuses.total(),
             "unfinished": unfinished,
+            "given_up": sum(end["endpoints"]["given_up"] for end in ends),
             "left_out": 0,
             "status": dict(statuses),
         },

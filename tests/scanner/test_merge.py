@@ -57,7 +57,15 @@ def end(index: int, **more: Any) -> Record:
         "complete": True,
         "lines": {"read": 13, "blank": 2, "expanded": 3, "rejected": index % 2, "other_shards": 8 - index % 2},
         "rejected": {"invalid": 1},
-        "endpoints": {"taken": 4, "recorded": 4, "unfinished": 0, "left_out": 0, "other_shards": 6, "status": {}},
+        "endpoints": {
+            "taken": 4,
+            "recorded": 4,
+            "unfinished": 0,
+            "given_up": 1,
+            "left_out": 0,
+            "other_shards": 6,
+            "status": {},
+        },
         "domains": {"recorded": 1, "unfinished": 0, "left_out": 0, "status": {}},
         "connections": 10 * index,
         "answered": 8 * index,
@@ -205,7 +213,8 @@ def test_the_whole(tmp_path: Path, name: str) -> None:
         (f"{index}/3", paths[index - 1]) for index in (1, 2, 3)
     ]
     assert last["lines"] == {"read": 13, "blank": 2, "expanded": 9, "rejected": 2}
-    assert last["endpoints"] == {"taken": 12, "recorded": 12, "unfinished": 0, "left_out": 0, "status": {"tls": 12}}
+    counts = {"taken": 12, "recorded": 12, "unfinished": 0, "given_up": 3, "left_out": 0}
+    assert last["endpoints"] == {**counts, "status": {"tls": 12}}
     assert last["domains"] == {"recorded": 6, "unfinished": 0, "left_out": 0, "status": {"all_tls": 6}}
     assert (last["rejected"], last["connections"], last["dns"]["queries"]) == ({"invalid": 3}, 60, 15)
     assert (last["answered"], last["errors"]) == (48, {"connect": {"refused": 6}, "tls": {"reset": 6}})
