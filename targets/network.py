@@ -10,6 +10,8 @@ from targets.permutation import permuted
 
 Span = tuple[int, int]  # the first and the last address, both in it
 
+MOST_APART = 2**63  # the addresses of a row
+
 
 def addresses(spans: Sequence[Span], key: bytes) -> Iterator[int]:
     """Every address of the spans once, in the order that the key decides: a /8 costs no more memory than a /32."""
@@ -34,6 +36,10 @@ class Row:
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
+
+    def reaches(self, last: int) -> bool:
+        """Is this address near enough to the first one to be put in? IPv6 networks may be very far apart."""
+        return not self._ends or last - self._first < MOST_APART
 
     def add(self, first: int, last: int) -> None:
         """Put a span behind the others; one that touches the last makes it longer."""

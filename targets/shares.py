@@ -36,7 +36,9 @@ class Share:
         return self.of == 1 or share_of(name, self.of) == self.index - 1
 
     def rows(self, version: int, spans: Iterable[Span]) -> Iterator[Row | None]:
-        """What of these spans falls to it: one row, unless there are very many networks; None when others may run.
+        """What of these spans falls to it: one row, but of networks that are very many or very far apart several.
+
+        None is the moment to let others run.
 
         Each network is hashed once, and not each address: a /8 takes a tenth of a second, whatever the share.
         """
@@ -45,6 +47,9 @@ class Share:
             for text, low, high in self._networks(version, first, last):
                 hashed += 1
                 if self.has_name(text):
+                    if not row.reaches(high):
+                        yield row
+                        row = Row()
                     row.add(low, high)
                 if hashed % AT_A_TIME == 0:
                     yield None

@@ -57,10 +57,13 @@ Shard = Annotated[
         show_default=False,
     ),
 ]
+MOST_OF_IPV6 = 2**32  # as many as IPv4 has
+
 Ipv6Most = Annotated[
     int | None,
     typer.Option(
         min=1,
+        max=MOST_OF_IPV6,
         metavar="N",
         help="Of an IPv6 network that is wider than /112, take this many addresses, in the order of the seed;"
         " without it, such a network is rejected.",

@@ -195,7 +195,9 @@ async def test_the_state_of_all() -> None:
         await run.say(f"smtp://{servers['silent'].place}\n".encode())
         await servers["silent"].visited.wait()
         run.process.send_signal(signal.SIGUSR1)
-        said = await run.read_errors_until(b"connections in flight for longest")
+        said = b""
+        while not (b"endpoints: taken 2" in said and b"connections in flight for longest" in said):
+            said += await run.read_errors_until(b"\n")
         pids = workers_of(run.process.pid)
         run.process.kill()
     await gone(pids)

@@ -225,7 +225,7 @@ async def test_workers_that_die(autojump_clock: trio.testing.MockClock, monkeypa
         async with trio.open_nursery() as nursery:
             nursery.start_soon(scan.run, monkeypatch)
             for number in range(4):  # each of the first two, and its successor
-                await trio.sleep(7)
+                await trio.sleep(5)
                 scan.scopes[number].cancel()
     scan.check()
     assert len(scan.scopes) == 2 + 4

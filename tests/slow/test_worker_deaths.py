@@ -19,7 +19,7 @@ from scanner.workers import SILENCE_S
 from tests.peers.command import wrapped
 from tests.peers.nameserver import name_server
 from tests.peers.processes import gone, workers, workers_of
-from tests.peers.survey import Command, Survey, passed
+from tests.peers.survey import Command, Survey, grown, passed
 from tests.slow.test_kills import ADDRESS, TO_ITS_END_S, mail_server
 
 DOMAINS, MX_HOSTS = 1_000, 200
@@ -119,7 +119,7 @@ async def test_a_parent_that_is_killed(tmp_path: Path) -> None:
 async def test_a_signal_and_another_part(tmp_path: Path, number: int) -> None:
     """What was stopped is gone on with, by as many processes or by one."""
     async with scene(tmp_path, 6_000, "--rate", "800") as found:
-        assert await found.command.until(passed(3), (number,)) == 3
+        assert await found.command.until(grown(found.output, 1), (number,)) == 3
         one = Command((*found.command.arguments, "--processes", "1"))
         code, errors = await one.to_its_end(TO_ITS_END_S)
         assert code == 0, errors

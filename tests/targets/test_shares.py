@@ -250,6 +250,17 @@ async def test_what_is_announced_is_what_comes(lines: list[str], of: int) -> Non
         assert told == (await came(lines, share)).endpoints.total()
 
 
+def test_networks_that_are_far_apart() -> None:
+    """The two ends of IPv6 are in one input."""
+    services, networks = (
+        services_named("smtp"),
+        [f"{prefix}:{n}::/120" for n in range(4) for prefix in ("2a00", "fd00")],
+    )
+    exclusions = Exclusions(allow=[ip_network("::/0")])
+    told = [estimate(services, exclusions, networks, [], share=Share(number, 2)) for number in (1, 2)]
+    assert sum(each or 0 for each in told) == 8 * 256
+
+
 def test_what_would_take_long_is_not_announced() -> None:
     """More networks than can be dealt in a moment."""
     services = services_named("smtp")
