@@ -28,9 +28,6 @@ from scanner.pace import Pace
 
 Job = TypeVar("Job")
 
-# The first connections, as many as may be at once, begin so far apart, and all of them in so many seconds at most: else
-# they would end together for ever after, and wait for each other, while nothing else is to be done.
-RAMP_S, RAMP_STEP_S = 0.25, 0.001
 # An address that was slowed down is let go again by halves: so long after it was, and so long after each.
 EASE_S = 60.0
 
@@ -105,8 +102,6 @@ class Schedule(Generic[Job]):
         """`pace`: that of the networks; that of the limits where there is none."""
         self._connections = limits.connections or inf
         self._interval_s = interval_of(limits.rate)
-        self._to_ramp = limits.connections
-        self._ramp_step_s = min(RAMP_STEP_S, RAMP_S / self._connections)
         self._per_address = limits.per_address or inf
         self._pause_s = interval_of(limits.per_address_rate)
         self._pace = pace or Pace(limits)
@@ -175,7 +170,7 @@ class Schedule(Generic[Job]):
             self._ease(lane, now)
         lane.not_before = now + lane.interval_s
         self.in_flight += 1
-        self._next_start = max(self._next_start, now) + self._step_s()
+        self._next_start = max(self._next_start, now) + self._interval_s
         network = lane.network
         if interval_s := self._pace.interval_s(network.name, now):
             network.next_start = max(network.next_start, now) + interval_s
@@ -183,13 +178,6 @@ class Schedule(Generic[Job]):
         if interval_s or network.begun or network.fresh:
             self._place(network, now)
         return job
-
-    def _step_s(self) -> float:
-        """How long the next connection is due after this one."""
-        if not self._to_ramp:
-            return self._interval_s
-        self._to_ramp -= 1
-        return max(self._interval_s, self._ramp_step_s)
 
     def done(self, address: str, now: float) -> None:
         """A job that was popped for this address is over."""

@@ -3,7 +3,7 @@
 import heapq
 from collections import defaultdict
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from math import inf, isclose
 from time import process_time
@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.limits import BURST_S, Limits
-from scanner.schedule import RAMP_S, RAMP_STEP_S, Queue, Schedule, Waits
+from scanner.schedule import Queue, Schedule, Waits
 from targets.prefixes import Prefixes
 
 UNLIMITED = Limits(endpoints=0, connections=0, rate=0, per_address=0, per_address_rate=0, per_network_rate=0)
@@ -193,27 +193,6 @@ def test_an_even_pace(rate: float) -> None:
         now = schedule.wake_at()
     assert isclose(now, 999 / rate, abs_tol=BURST_S + 1 / rate)
     assert wakes < 1_000
-
-
-@pytest.mark.parametrize(("connections", "last_s"), [(1_000, RAMP_S), (100, 100 * RAMP_STEP_S)])
-def test_the_first_connections_are_spread(connections: int, last_s: float) -> None:
-    """Without a limit a second: as many as may be at once do not begin all at once, and thereafter nothing waits."""
-    schedule: Schedule[int] = Schedule(replace(UNLIMITED, connections=connections))
-    for number in range(2 * connections):
-        schedule.push(f"10.0.{number >> 8}.{number & 255}", number, 0)
-    starts: list[float] = []
-    now = 0.0
-    while now < inf:
-        while schedule.pop(now) is not None:
-            starts.append(now)
-        now = schedule.wake_at()
-    assert len(starts) == connections
-    assert starts[-1] == pytest.approx(last_s - BURST_S, abs=2 * RAMP_STEP_S)
-    steps = [after - before for before, after in pairwise(starts) if after]
-    assert max(steps[1:]) == pytest.approx(min(RAMP_STEP_S, RAMP_S / connections))
-    for number in range(connections):  # from then on, one begins when another ends
-        schedule.done(f"10.0.{number >> 8}.{number & 255}", 1)
-        assert schedule.pop(1) is not None
 
 
 def test_a_timer_that_is_late_catches_up_within_the_burst() -> None:
