@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from scanner import __version__
+from scanner.standard_error import leave_errors, open_errors
 
 # In the order of `--help`; each is a module of scanner/commands/.
 COMMANDS = ("scan", "merge", "services", "findings", "schema", "about")
@@ -58,7 +59,11 @@ def main() -> None:
     A scan answers SIGUSR1 while it runs; whoever sends it a moment too early or too late does not end the process.
     """
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    app()
+    open_errors()
+    try:
+        app()
+    finally:
+        leave_errors()
 
 
 def _version(wanted: bool) -> None:

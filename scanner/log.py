@@ -1,12 +1,13 @@
 """The log on standard error: for people, or as JSON lines. Records never go there."""
 
 import logging
-import sys
-from contextlib import suppress
 from enum import StrEnum
 from typing import Any
 
 import structlog
+from structlog.typing import EventDict
+
+from scanner.standard_error import is_terminal, log_line
 
 
 class LogFormat(StrEnum):
@@ -14,18 +15,6 @@ class LogFormat(StrEnum):
 
     CONSOLE = "console"
     JSON = "json"
-
-
-def is_terminal() -> bool:
-    """Is standard error one?"""
-    return sys.stderr.isatty()
-
-
-def print_errors(text: str) -> None:
-    """Whole lines to standard error, above a live display if there is one. May wait for the reader."""
-    with suppress(OSError):
-        sys.stderr.write(text)
-        sys.stderr.flush()
 
 
 def configure_log(log_format: LogFormat) -> None:
@@ -39,8 +28,13 @@ def configure_log(log_format: LogFormat) -> None:
     else:
         traceback = structlog.dev.plain_traceback  # the prettier ones show what the variables hold: bytes from the wire
         processors.append(structlog.dev.ConsoleRenderer(colors=is_terminal(), exception_formatter=traceback))
+    processors.append(_print)
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
+
+
+def _print(_logger: object, _level: str, line: str) -> EventDict:
+    log_line(line)
+    raise structlog.DropEvent

@@ -1,6 +1,7 @@
 """Progress on standard error: a few live lines on a terminal, a log line every ten seconds elsewhere."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -11,8 +12,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from scanner.log import is_terminal
 from scanner.rates import Rates
+from scanner.standard_error import has_room, is_terminal
 from scanner.standing import Counts, Standing
 from scanner.summary import STYLES
 
@@ -28,14 +29,16 @@ log = structlog.get_logger()
 async def show_progress(stand: Stand, total: int | None) -> None:
     """Show how far the run is, until cancelled. `total`: how many endpoints there will be, where that is known."""
     rates = Rates(trio.current_time())
-    await (_live if is_terminal() else _log_lines)(stand, rates, total)
+    with suppress(OSError):  # a terminal that has gone
+        await (_live if is_terminal() else _log_lines)(stand, rates, total)
 
 
 async def _live(stand: Stand, rates: Rates, total: int | None) -> None:
     with Live(console=Console(stderr=True), auto_refresh=False, transient=True, vertical_overflow="crop") as live:
         while True:
             standing = _noted(stand, rates)
-            live.update(Group(*_lines(standing, rates, total)), refresh=True)
+            if has_room():  # no Ctrl-S stops a scan
+                live.update(Group(*_lines(standing, rates, total)), refresh=True)
             await trio.sleep(REFRESH_S)
 
 

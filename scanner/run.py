@@ -44,7 +44,6 @@ from scanner.errand import Errand
 from scanner.exit_code import ExitCode
 from scanner.hello_name import NameCheck, check_name
 from scanner.interview import Interview
-from scanner.log import print_errors
 from scanner.mail_policy.fetch import PolicyFetcher, PolicyHost
 from scanner.mail_policy.https import Fetched
 from scanner.output import Output, OutputClosed
@@ -53,6 +52,7 @@ from scanner.record import Record, Recorder, new_run_id
 from scanner.resume import Recorded
 from scanner.scribe import Scribe
 from scanner.sink import Sink
+from scanner.standard_error import print_errors
 from scanner.standing import Standing
 from scanner.state import MOST, longest, numbers
 from scanner.summary import Summary

@@ -6,11 +6,11 @@ from rich.console import Console
 
 from scanner.config import Config
 from scanner.exit_code import ExitCode
-from scanner.log import is_terminal
 from scanner.output_files import OutputError, Outputs, open_outputs
 from scanner.refusal import refuse
 from scanner.resume import ResumeError
 from scanner.run import Run, Watch
+from scanner.standard_error import PATIENCE_S, has_room, is_terminal
 from scanner.trust import TrustStore
 from scanner.trust_store import TrustStoreError, read_store, system_store
 from targets.target import Address
@@ -25,7 +25,7 @@ def start(config: Config) -> ExitCode:
     outputs = _open_outputs(config)
     run = Run(config, outputs.records, trust, outputs.certificates, outputs.recorded, watch)
     code = anyio.run(run.scan, backend="trio")
-    if config.progress and is_terminal():
+    if config.progress and is_terminal() and has_room(PATIENCE_S):
         Console(stderr=True).print(run.summary.tables())
     return code
 

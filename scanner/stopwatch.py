@@ -27,7 +27,7 @@ class Stopwatch:
     def heard(self, at: float) -> None:
         """Something came from the peer, at that moment."""
         self._taken_s += max(0.0, at - self._turn)
-        self._turn = at
+        self._turn = max(at, self._turn)  # not from before we spoke
         self._is_ours = True
 
     def lap(self) -> float:

@@ -40,10 +40,10 @@ from scanner.errand import (
     report_line,
 )
 from scanner.interview import Interview
-from scanner.log import print_errors
 from scanner.pipe import Outbox, PipeClosed, lines_of
 from scanner.record import Recorder
 from scanner.scribe import Scribe
+from scanner.standard_error import print_errors
 from scanner.state import MOST, longest, numbers
 from scanner.usage import descriptors, memory_bytes
 from targets.target import Endpoint

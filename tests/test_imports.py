@@ -61,6 +61,7 @@ ROOMS = (
     Room(("scanner.record", "scanner.run_record", "scanner.scribe", "scanner.summary"), PURE),
     Room(
         (
+            "scanner.standard_error",
             "scanner.log",
             "scanner.connection",
             "scanner.descriptors",

@@ -45,3 +45,14 @@ def test_it_spoke_before_it_was_asked() -> None:
     watch.asked(5.0)
     watch.heard(3.0)
     assert watch.lap() == 0.0
+
+
+def test_it_spoke_before_it_was_asked_and_again() -> None:
+    """What we took before we spoke is nobody's time, whatever lay there already when we did."""
+    watch = Stopwatch(0.0)
+    watch.heard(1.0)
+    watch.lap()
+    watch.asked(5.0)
+    watch.heard(3.0)
+    watch.heard(7.0)
+    assert watch.lap() == 2.0

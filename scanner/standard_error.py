@@ -1,0 +1,54 @@
+"""Standard error, on which no scan depends: what nobody takes there is lost, and the scan goes on."""
+
+import os
+import select
+import sys
+from contextlib import suppress
+
+DESCRIPTOR = 2
+PATIENCE_S = 0.1  # enough for a reader that is alive
+
+
+def open_errors() -> None:
+    """Where it is closed, it leads nowhere from now on: no output and no connection may get its number."""
+    if sys.stderr is None:
+        _lead_nowhere()
+        sys.stderr = open(DESCRIPTOR, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115
+
+
+def leave_errors() -> None:
+    """At the end: what is left there to be said, and taken by nobody, does not decide how the command ends."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        _lead_nowhere()
+
+
+def is_terminal() -> bool:
+    """Is it one?"""
+    return sys.stderr.isatty()
+
+
+def has_room(patience_s: float = 0) -> bool:
+    """Can some lines be written without waiting for the reader?"""
+    return bool(select.select([], [DESCRIPTOR], [], patience_s)[1])
+
+
+def log_line(line: str) -> None:
+    """A line, unless that takes long: nobody reads it who stopped the terminal, or went away and left a full pipe."""
+    if has_room(PATIENCE_S):
+        print_errors(f"{line}\n")
+
+
+def print_errors(text: str) -> None:
+    """Whole lines, above a live display if there is one. May wait for the reader."""
+    with suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def _lead_nowhere() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    if nowhere != DESCRIPTOR:
+        os.dup2(nowhere, DESCRIPTOR)
+        os.close(nowhere)
