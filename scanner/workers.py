@@ -72,12 +72,16 @@ Start = Callable[[], AbstractAsyncContextManager[Child]]
 
 @asynccontextmanager
 async def start_process() -> AsyncIterator[Child]:
-    """A worker in a process and session of its own, which no Ctrl-C reaches. Leaving the context ends it."""
+    """A worker in a process group of its own, which no Ctrl-C reaches. Leaving the context ends it.
+
+    Not in a session of its own: if we die while it is stopped, the kernel hangs it up (POSIX.1 _exit, consequences of
+    process termination); else it would stay so for ever.
+    """
     process = await trio.lowlevel.open_process(
         [sys.executable, "-P", "-m", "scanner.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        start_new_session=True,
+        process_group=0,
     )
     assert process.stdin is not None
     assert process.stdout is not None

@@ -196,14 +196,24 @@ async def test_a_pause() -> None:
     assert len(done.endpoints) == 21
 
 
+async def test_a_pause_that_is_the_end() -> None:
+    """Whoever closes the shell behind Ctrl-Z leaves no workers there that are stopped for ever."""
+    async with serving({"silent": silent}) as servers, running(lines=[f"smtp://{servers['silent'].place}"]) as run:
+        await servers["silent"].visited.wait()
+        everybody = [run.process.pid, *await workers(run.process.pid, 1)]
+        run.process.send_signal(signal.SIGTSTP)
+        await stopped(everybody)
+        run.process.kill()
+        await gone(everybody)
+
+
 async def test_a_terminal_that_is_interrupted() -> None:
     """A Ctrl-C goes to all processes of its group, which the workers are not of."""
     async with serving({"slow": slow}) as servers, running(lines=[f"smtp://{servers['slow'].place}"]) as run:
         await servers["slow"].visited.wait()
         pids = await workers(run.process.pid, 1)
-        groups = {os.getpgid(pid) for pid in pids}
-        assert os.getpgid(run.process.pid) not in groups
-        assert {os.getsid(pid) for pid in pids} == groups
+        assert [os.getpgid(pid) for pid in pids] == pids
+        assert {os.getsid(pid) for pid in pids} == {os.getsid(run.process.pid)}
         run.process.send_signal(signal.SIGINT)
         done = await run.done()
     assert [record["status"] for record in done.endpoints] == ["tls"]
