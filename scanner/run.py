@@ -8,7 +8,8 @@
 In place of the engine there may be workers, which have one each, and a scribe.
 
 A first SIGINT or SIGTERM takes no more targets and gives what is in flight ten seconds; a second ends at once, and
-gives the output one second to take what is known. SIGUSR1 prints the state of the engine to standard error.
+gives the output one second to take what is known. SIGUSR1 prints the state of the engine to standard error. SIGTSTP
+(Ctrl-Z) stops the workers, too, until SIGCONT.
 """
 
 import gc
@@ -357,10 +358,15 @@ class Run:
             self._certificates.put_line(line)
 
     async def _hear_signals(self, whole_run: trio.CancelScope, nursery: trio.Nursery) -> None:
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGUSR1) as signals:
+        heard = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, *([signal.SIGTSTP] if self._workers else [])]
+        with anyio.open_signal_receiver(*heard) as signals:
             async for number in signals:
                 if number == signal.SIGUSR1:
                     nursery.start_soon(self._tell)
+                elif number == signal.SIGTSTP and self._workers:
+                    self._workers.pause()
+                    signal.raise_signal(signal.SIGSTOP)  # we stand still here, until we are told to go on
+                    self._workers.go_on()
                 else:
                     self._be_stopped(number, whole_run)
 

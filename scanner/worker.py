@@ -61,6 +61,7 @@ class ParentGoneError(Exception):
 def main() -> None:
     """Work until all is over, or nobody is there who wants it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a death like any other, without a traceback
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # to print to a terminal is none to be stopped for
     gc.set_threshold(GARBAGE_THRESHOLD)
     incoming, outgoing = os.dup(0), os.dup(1)
     with suppress(OSError):

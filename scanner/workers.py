@@ -56,14 +56,14 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A worker that was started: its standard input and output, and how it is killed.
+    """A worker that was started: its standard input and output, and how it is sent a signal.
 
     `wait` is over when it is, and tells how it ended, in words.
     """
 
     incoming: SendStream
     outgoing: ReceiveStream
-    kill: Callable[[], None]
+    send_signal: Callable[[signal.Signals], None]
     wait: Callable[[], Awaitable[str]]
 
 
@@ -72,12 +72,16 @@ Start = Callable[[], AbstractAsyncContextManager[Child]]
 
 @asynccontextmanager
 async def start_process() -> AsyncIterator[Child]:
-    """A worker in a process and session of its own, which no Ctrl-C reaches. Leaving the context ends it."""
+    """A worker in a process group of its own, which no Ctrl-C reaches. Leaving the context ends it.
+
+    Not in a session of its own: if we die while it is stopped, the kernel hangs it up (POSIX.1 _exit, consequences of
+    process termination); else it would stay so for ever.
+    """
     process = await trio.lowlevel.open_process(
         [sys.executable, "-P", "-m", "scanner.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        start_new_session=True,
+        process_group=0,
     )
     assert process.stdin is not None
     assert process.stdout is not None
@@ -86,7 +90,7 @@ async def start_process() -> AsyncIterator[Child]:
         return _how(await process.wait())
 
     try:
-        yield Child(process.stdin, process.stdout, process.kill, wait)
+        yield Child(process.stdin, process.stdout, process.send_signal, wait)
     finally:
         process.kill()
         with trio.CancelScope(shield=True):
@@ -111,6 +115,7 @@ class _Link:
         self.errand = errand
         self.hand = Hand()
         self.is_wanted = trio.Event()
+        self.child: Child | None = None
         self.outbox: Outbox | None = None
         self.heard_at = -inf
         self.standing = Standing()  # of the worker that is there
@@ -125,17 +130,19 @@ class _Link:
         self.is_over = False
         self.changed = trio.lowlevel.ParkingLot()  # of those who wait for room
 
-    def begin(self, outbox: Outbox) -> None:
-        """A worker is there, which knows nothing."""
-        self.outbox = outbox
+    def begin(self, child: Child) -> Outbox:
+        """A worker is there, which knows nothing; what it is told goes through this."""
+        self.child = child
+        self.outbox = outbox = Outbox(child.incoming, GATHER_S)
         self.heard_at = trio.current_time()
         self.spoke = self.end_was_said = self.is_over = False
         self.records = 0
         outbox.put(errand_line(self.errand))
+        return outbox
 
     def end(self) -> None:
         """It is not there any more. What became of the last connections of one that died, nobody knows."""
-        self.outbox = None
+        self.child = self.outbox = None
         connections = max(self.standing.connections, self.recorded_connections)
         known = self.standing.answered + sum(sum(kinds.values()) for kinds in self.standing.errors.values())
         lost = {Stage.CONNECT.value: {CUT_OFF: connections - known}} if connections > known else {}
@@ -234,6 +241,16 @@ class Workers:
         """As `Engine.abort`."""
         self._give_all(ABORT, LAST_WORDS_S)
 
+    def pause(self) -> None:
+        """Whoever pauses us by Ctrl-Z wants no more connections: workers, which do not hear of it, are stopped, too."""
+        self._signal_all(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """After a pause, in which nobody could say anything."""
+        for link in self._links:
+            link.heard_at = trio.current_time()
+        self._signal_all(signal.SIGCONT)
+
     def standing(self) -> Standing:
         """As of an engine; but what waits, and what connections come to, is a second old."""
         now = trio.current_time()
@@ -269,6 +286,11 @@ class Workers:
             link.say(order)
         if self._nursery is not None:
             self._nursery.cancel_scope.deadline = trio.current_time() + patience_s
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        for link in self._links:
+            if link.child:
+                link.child.send_signal(number)
 
     def _link_of(self, endpoint: Endpoint) -> _Link:
         network = self._config.prefixes.network_of(endpoint.address)
@@ -329,8 +351,7 @@ class Workers:
 
     async def _hear_out(self, link: _Link, child: Child) -> None:
         """All that a worker says, to its end."""
-        outbox = Outbox(child.incoming, GATHER_S)
-        link.begin(outbox)
+        outbox = link.begin(child)
         if self._order:
             link.say(self._order)
         async with trio.open_nursery() as nursery:
@@ -351,7 +372,7 @@ class Workers:
             await trio.sleep(SECOND_HEARING_S)
             if trio.current_time() >= link.heard_at + self._silence_s:
                 log.error("a worker hangs, and is killed", silent_s=round(trio.current_time() - link.heard_at))
-                child.kill()
+                child.send_signal(signal.SIGKILL)
                 return
 
     def _hear(self, link: _Link, line: bytes) -> None:

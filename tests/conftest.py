@@ -13,6 +13,7 @@ import pytest
 from jsonschema_rs import Draft202012Validator, ValidationError
 
 from scanner.record import Recorder
+from scanner.run_record import check_run
 
 # Thousands of tests are held all the while: to search them for cycles again and again takes a tenth of the time.
 gc.set_threshold(200_000)
@@ -44,6 +45,8 @@ def validate(record: dict[str, Any]) -> None:
     """Raise InvalidRecordError unless this record, read back from JSON, keeps to the schema, and its counts add up."""
     if not _OF_KIND.get(_kind_of(record), _VALIDATOR).is_valid(record):
         raise InvalidRecordError(f"{_why(record)}\n{json.dumps(record)}")
+    if record["type"] == "run":
+        check_run(record)  # else nobody could go on with it, or join it
     if record["type"] == "run" and record["event"] == "end":
         adds_up(record)
 

@@ -36,8 +36,20 @@ async def gone(pids: Sequence[int]) -> None:
             await trio.sleep(0.01)
 
 
+async def stopped(pids: Sequence[int], *, are_stopped: bool = True) -> None:
+    """Wait until all of them are stopped, or none of them is any more."""
+    with trio.fail_after(WITHIN_S):
+        while any((_state(pid) == "T") is not are_stopped for pid in pids):  # noqa: ASYNC110
+            await trio.sleep(0.01)
+
+
 def _is_alive(pid: int) -> bool:
+    return _state(pid) not in ("Z", "")
+
+
+def _state(pid: int) -> str:
+    """In one letter; none where it is gone."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
-        return False
+        return ""

@@ -18,7 +18,7 @@ from scanner.config import Config
 from scanner.exit_code import ExitCode
 from scanner.run import Run
 from tests.peers.command import WITHIN_S, Done, Running, records_of, scan, wrapped
-from tests.peers.processes import gone, workers, workers_of
+from tests.peers.processes import gone, stopped, workers, workers_of
 from tests.peers.scripted import Talk, closed, serving, smtp
 from tests.peers.tls_server import TlsServer, smtp_inside
 
@@ -176,14 +176,44 @@ async def test_a_second_signal(number: int) -> None:
     assert done.end["endpoints"]["unfinished"] == 1
 
 
+async def test_a_pause() -> None:
+    """Ctrl-Z stops all of them, so that nobody opens a connection any more; what follows it lets them go on."""
+    async with serving({"slow": slow}) as servers:
+        lines = [f"smtp://127.46.{net}.1:{closed().port}" for net in range(20)]
+        lines.append(f"smtp://{servers['slow'].place}")
+        async with running(lines=lines) as run:
+            await servers["slow"].visited.wait()
+            everybody = [run.process.pid, *await workers(run.process.pid, 2)]
+            for _ in range(2):
+                run.process.send_signal(signal.SIGTSTP)
+                await stopped(everybody)
+                run.process.send_signal(signal.SIGCONT)
+                await stopped(everybody, are_stopped=False)
+            await end_of_input(run)
+            done = await run.done()
+    assert (done.code, done.errors, done.end["complete"]) == (0, "", True)
+    assert set(counts(done).values()) == {1}
+    assert len(done.endpoints) == 21
+
+
+async def test_a_pause_that_is_the_end() -> None:
+    """Whoever closes the shell behind Ctrl-Z leaves no workers there that are stopped for ever."""
+    async with serving({"silent": silent}) as servers, running(lines=[f"smtp://{servers['silent'].place}"]) as run:
+        await servers["silent"].visited.wait()
+        everybody = [run.process.pid, *await workers(run.process.pid, 1)]
+        run.process.send_signal(signal.SIGTSTP)
+        await stopped(everybody)
+        run.process.kill()
+        await gone(everybody)
+
+
 async def test_a_terminal_that_is_interrupted() -> None:
     """A Ctrl-C goes to all processes of its group, which the workers are not of."""
     async with serving({"slow": slow}) as servers, running(lines=[f"smtp://{servers['slow'].place}"]) as run:
         await servers["slow"].visited.wait()
         pids = await workers(run.process.pid, 1)
-        groups = {os.getpgid(pid) for pid in pids}
-        assert os.getpgid(run.process.pid) not in groups
-        assert {os.getsid(pid) for pid in pids} == groups
+        assert [os.getpgid(pid) for pid in pids] == pids
+        assert {os.getsid(pid) for pid in pids} == {os.getsid(run.process.pid)}
         run.process.send_signal(signal.SIGINT)
         done = await run.done()
     assert [record["status"] for record in done.endpoints] == ["tls"]

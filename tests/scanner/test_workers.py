@@ -148,7 +148,7 @@ class Scan:
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(live)
-            yield Child(ours, theirs, scope.cancel, wait)
+            yield Child(ours, theirs, lambda _: scope.cancel(), wait)
             nursery.cancel_scope.cancel()
 
     @property
@@ -279,7 +279,7 @@ async def test_workers_that_cannot_be_started(
             scan.scopes.append(trio.CancelScope())
             if scan.scopes:
                 raise OSError(11, "Resource temporarily unavailable")
-            yield Child(*trio.testing.memory_stream_one_way_pair(), lambda: None, trio.sleep_forever)
+            yield Child(*trio.testing.memory_stream_one_way_pair(), lambda _: None, trio.sleep_forever)
 
         scan.workers._start = fail
     with structlog.testing.capture_logs() as logs:
