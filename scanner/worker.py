@@ -61,6 +61,7 @@ class ParentGoneError(Exception):
 def main() -> None:
     """Work until all is over, or nobody is there who wants it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a death like any other, without a traceback
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # who started us is to be asked
     gc.set_threshold(GARBAGE_THRESHOLD)
     incoming, outgoing = os.dup(0), os.dup(1)
     with suppress(OSError):
