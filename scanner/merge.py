@@ -21,11 +21,21 @@ import structlog
 from scanner.config import STDOUT, shown_path
 from scanner.domains import Domains
 from scanner.endpoint_result import recorded_result
-from scanner.new_file import NewFile, NewFileError
+from scanner.new_file import NewFile, NewFileError, partial_path
 from scanner.output import part_path
 from scanner.record import SCHEMA, Record, Recorder
 from scanner.recorded_domain import recorded_domain
-from scanner.shard_files import Named, Row, begun_shard, knows_all, read_record, read_shard, rows_of
+from scanner.shard_files import (
+    NO_RECORD,
+    Named,
+    Row,
+    begun_shard,
+    knows_all,
+    no_record,
+    read_record,
+    read_shard,
+    rows_of,
+)
 from scanner.shards import MergeError, Shard, check_together, check_whole, doubts, joined_end, joined_start
 from targets.seen import KeySet
 
@@ -81,9 +91,9 @@ def _check_outputs(job: Merge, rows: Sequence[Row]) -> None:
     for path in filter(None, (job.output, job.certificates)):
         if path == STDOUT:
             continue
-        for part in parts:
-            if os.path.exists(path) and os.path.samefile(path, part):
-                raise MergeError(f"{path}: the output would overwrite what it is made of")
+        for touched in (path, partial_path(path)):
+            if os.path.exists(touched) and any(os.path.samefile(touched, part) for part in parts):
+                raise MergeError(f"{touched}: the output would overwrite what it is made of")
         if os.path.exists(part_path(path, 1)):
             raise MergeError(f"{part_path(path, 1)} would be taken for a further file of {path}: choose another name")
     if job.certificates == STDOUT or (
@@ -172,17 +182,18 @@ class _Joining:
     def _recall(self, record: Record, where: str) -> None:
         try:
             self._results.recall(record["id"], record["host"], record["service"], recorded_result(record))
-        except (KeyError, TypeError, ValueError) as error:
-            raise MergeError(f"{where}: this line is no record of schema {SCHEMA}") from error
+        except NO_RECORD as error:
+            raise no_record(where) from error
 
     def _complete(self, record: Record) -> None:
         try:
             known = recorded_domain(record, self._results)
-        except (KeyError, TypeError, ValueError) as error:
+            made = self._recorder.domain(known, with_policies=self._with_policies)
+            line = _line(made)
+        except NO_RECORD as error:
             raise MergeError(f"the record of {record['id']} is none of schema {SCHEMA}") from error
-        made = self._recorder.domain(known, with_policies=self._with_policies)
         self._statuses[str(made["status"])] += 1
-        self._output.put(_line(made))
+        self._output.put(line)
 
 
 def _join_certificates(job: Merge, rows: Sequence[Row], shards: Sequence[Shard], run_id: str, output: NewFile) -> int:

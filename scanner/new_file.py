@@ -26,7 +26,7 @@ class NewFile:
     def __init__(self, path: str, name: str) -> None:
         """`name`: what it is called in messages. Raises NewFileError."""
         self._path = path if path == STDOUT else os.path.realpath(path)
-        self._partial = f"{self._path}.partial" if path != STDOUT and _will_be_a_file(path) else None
+        self._partial = partial_path(path) if path != STDOUT and _will_be_a_file(path) else None
         self._descriptor = self._open()
         self._output = Output(self._descriptor, name, path="" if path == STDOUT else path)
         self._lines = bytearray()
@@ -78,6 +78,11 @@ class NewFile:
             _lock(descriptor, self._partial)
             os.ftruncate(descriptor, 0)
         return descriptor
+
+
+def partial_path(path: str) -> str:
+    """What a file is called until it is whole."""
+    return f"{os.path.realpath(path)}.partial"
 
 
 def _will_be_a_file(path: str) -> bool:

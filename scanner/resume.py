@@ -20,12 +20,14 @@ from scanner.domains import Domains
 from scanner.endpoint_result import recorded_result
 from scanner.output import Packing, packing_of, part_path
 from scanner.record import SCHEMA, Record
+from scanner.run_record import check_start
 from targets.archive import ArchiveError, Unpacker, whole_bytes
 from targets.seen import KeySet
 from targets.shares import WHOLE, Share
 from targets.target import Endpoint, MailDomain, Origin, Rejection, endpoint_named
 
 BLOCK_BYTES = 1_048_576
+MOST_LINE_BYTES = 67_108_864  # no record is nearly as long; what packs a few zeros may unpack to more than there is
 _KINDS = {Packing.GZIP: "gzip", Packing.ZSTD: "zstd"}
 
 # Which settings may differ between the parts of a run: they change how fast it goes, and how its files are cut, and
@@ -256,6 +258,8 @@ def lines_of(part: Part) -> Iterator[bytes]:
     for block in blocks:
         *lines, rest = (rest + block).split(b"\n")
         yield from lines
+        if len(rest) > MOST_LINE_BYTES:
+            raise ResumeError(f"{part.path}: a line is longer than {MOST_LINE_BYTES:,} bytes")
     if rest:
         raise ResumeError(f"{part.path}: its last line is not whole, though what packs it is")
 
@@ -270,7 +274,7 @@ def _take_all(part: Part, recorded: Recorded) -> None:
             recorded.take(record)
     except (OSError, ArchiveError) as error:
         raise ResumeError(f"{part.path}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise ResumeError(f"{part.path}:{number}: this line is no record of schema {SCHEMA}") from error
 
 
@@ -279,6 +283,7 @@ def _check_run(record: Record, path: str, recorded: Recorded) -> None:
     if not recorded.first:
         if (record["type"], record.get("event"), record["schema"]) != ("run", "start", SCHEMA):
             raise ResumeError(f"{path}: it does not begin with the record of a run, in schema {SCHEMA}")
+        check_start(record)
         recorded.first = record
     if record["run_id"] != recorded.first["run_id"]:
         raise ResumeError(f"{path}: it has records of another run, {record['run_id']}: move it out of the way")

@@ -12,11 +12,12 @@ import orjson
 
 from scanner.record import SCHEMA, Record
 from scanner.resume import Part, ResumeError, lines_of, parts_of, unknown_addresses
+from scanner.run_record import check_run
 from scanner.shards import MergeError, Shard, shard_of
 from targets.archive import ArchiveError
 from targets.seen import KeySet
 
-_NO_RECORD = (KeyError, TypeError, ValueError, AttributeError)
+NO_RECORD = (LookupError, TypeError, ValueError, AttributeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +53,13 @@ def read_record(line: bytes, where: str) -> Record:
     try:
         record = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise _no_record(where) from error
+        raise no_record(where) from error
     if not isinstance(record, dict):
-        raise _no_record(where)
+        raise no_record(where)
     return record
 
 
-def _no_record(where: str) -> MergeError:
+def no_record(where: str) -> MergeError:
     return MergeError(f"{where}: this line is no record of schema {SCHEMA}")
 
 
@@ -122,8 +123,8 @@ def begun_shard(row: Row) -> Shard:
         raise MergeError(f"{row.path}: it has no whole line")
     try:
         return shard_of(row.path, first)
-    except _NO_RECORD as error:
-        raise _no_record(f"{row.path}:1") from error
+    except NO_RECORD as error:
+        raise no_record(f"{row.path}:1") from error
 
 
 def read_shard(shard: Shard, row: Row, named: Named) -> None:
@@ -133,8 +134,8 @@ def read_shard(shard: Shard, row: Row, named: Named) -> None:
         record = read_record(line, where)
         try:
             reading.take(record, where)
-        except _NO_RECORD as error:
-            raise _no_record(where) from error
+        except NO_RECORD as error:
+            raise no_record(where) from error
     shard.torn_bytes = row.torn_bytes
 
 
@@ -154,24 +155,34 @@ class _Reading:
         match record["type"]:
             case "endpoint":
                 self._check_once(record, self.shard.share.has_address(record["address"]), where)
-                self.shard.endpoints[record["status"]] += 1
+                self.shard.endpoints[_text(record["status"])] += 1
             case "domain":
                 self._check_once(record, self.shard.share.has_name(record["domain"]), where)
+                _text(record["status"])
                 self.shard.domains += 1
                 if not knows_all(record):
                     self._named.note(record)
             case "rejected":
-                self.shard.rejected[record["reason"]] += 1
-            case "run" if record["event"] == "end":
-                self.shard.is_ended = True
-                self.shard.ends.append(record)
+                self.shard.rejected[_text(record["reason"])] += 1
             case "run":
-                self.shard.starts.append(record)
+                self._take_run(record)
             case other:
                 raise ValueError(other)
 
+    def _take_run(self, record: Record) -> None:
+        check_run(record)
+        self.shard.is_ended = record["event"] == "end"
+        (self.shard.ends if self.shard.is_ended else self.shard.starts).append(record)
+
     def _check_once(self, record: Record, is_own: bool, where: str) -> None:
+        _text(record["id"])
         if not is_own:
             raise MergeError(f"{where}: {record['id']} does not belong to shard {self.shard.name}")
         if not self._seen.add(f"{record['type']} {record['id']}".encode()):
             raise MergeError(f"{where}: {record['id']} is there twice")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value

@@ -15,9 +15,11 @@ from scanner.config import shown_path
 from scanner.pace import Learnt
 from scanner.record import SCHEMA, Record, joined_run_id
 from scanner.resume import MAY_DIFFER
+from scanner.run_record import check_run
 from targets.prefixes import Prefixes
 from targets.shares import Share
 
+MOST_SHARDS = 999_999  # as `--shard` takes them
 MOST_NAMED = 10  # shards that are missing, in a message
 _PATHS = frozenset({"inputs", "exclude", "trust"})  # of which the directories may be others on other machines
 _HEAD = frozenset({"type", "schema", "run_id", "event", "time"})
@@ -75,15 +77,17 @@ class Shard:
 
 
 def shard_of(path: str, first: Record) -> Shard:
-    """The shard of an output with this first record. Raises MergeError."""
+    """The shard of an output with this first record. Raises MergeError, and KeyError and the like for what is none."""
     if (first.get("type"), first.get("event"), first.get("schema")) != ("run", "start", SCHEMA):
         raise MergeError(f"{path}: it does not begin with the record of a run, in schema {SCHEMA}")
-    if first["shard"] is None:
+    if first.get("shard") is None:
         what = "it was joined already" if "merged" in first else "it is of a whole run"
         raise MergeError(f"{path}: {what}, and not of a shard (--shard)")
-    index, _, of = first["shard"].partition("/")
-    share = Share(int(index), int(of), Prefixes(*first["settings"]["network_prefixes"]))
-    return Shard(path, first, share)
+    check_run(first)
+    index, of = map(int, first["shard"].split("/"))
+    if not 1 <= index <= of <= MOST_SHARDS:
+        raise ValueError(first["shard"])
+    return Shard(path, first, Share(index, of, Prefixes(*first["settings"]["network_prefixes"])))
 
 
 def check_together(shards: Sequence[Shard], *, incomplete: bool) -> None:
@@ -280,17 +284,18 @@ def _last(shards: Sequence[Shard], what: str, count: str) -> int:
 
 
 def _sum(values: list[Any]) -> Any:
-    """Numbers added up, also those in objects; lists one behind the other."""
+    """Numbers added up, also those in objects; lists one behind the other. What is of another kind is left out."""
     there = [value for value in values if value is not None]
     match there:
         case [bool(), *_]:
             return all(there)
         case [int() | float(), *_]:
-            return sum(there)
+            return sum(value for value in there if isinstance(value, int | float))
         case [list(), *_]:
-            return [each for value in there for each in value]
+            return [each for value in there if isinstance(value, list) for each in value]
         case [dict(), *_]:
-            names = dict.fromkeys(name for value in there for name in value)
-            return {name: _sum([value.get(name) for value in there]) for name in names}
+            objects = [value for value in there if isinstance(value, dict)]
+            names = dict.fromkeys(name for value in objects for name in value)
+            return {name: _sum([value.get(name) for value in objects]) for name in names}
         case _:
             return there[0] if there else None

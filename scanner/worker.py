@@ -138,8 +138,12 @@ class Worker:
         raise ParentGoneError
 
     async def tell(self) -> None:
-        """Say some times a second that we are alive and how far, and now and then how it stands."""
+        """Say some times a second that we are alive and how far, and now and then how it stands.
+
+        Nobody hears it while the other end is stopped, perhaps for days: then it is not to pile up.
+        """
         for number in count():
+            await self._outbox.room()
             self._outbox.put(begun_line(self._begun))
             if not number % REPORT_EVERY:
                 self._report()

@@ -58,7 +58,7 @@ ROOMS = (
     Room(("scanner.result_table", "scanner.endpoint_result", "scanner.domains"), PURE),
     Room(("scanner.domain_status", "scanner.domain_record", "scanner.domain_findings"), PURE),
     Room(("scanner.recorded_domain",), PURE),
-    Room(("scanner.record", "scanner.scribe", "scanner.summary"), PURE),
+    Room(("scanner.record", "scanner.run_record", "scanner.scribe", "scanner.summary"), PURE),
     Room(
         (
             "scanner.standard_error",

@@ -4,7 +4,9 @@ import errno
 import gzip
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from scanner.output import Output, OutputClosed, part_path
 from scanner.record import new_run_id
 from scanner.shards import MergeError, joined_end
 from targets.shares import Share
-from tests.conftest import validate
+from tests.conftest import InvalidRecordError, validate
 from tests.peers.command import tlsweep
 from tests.peers.survey import records_of_row
 
@@ -342,6 +344,46 @@ def test_no_json(tmp_path: Path) -> None:
             merge(Merge(tuple(paths), str(tmp_path / "all")))
 
 
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to each value in a record, but of long lists only in the first two."""
+    parts = value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
+    for name, part in parts:
+        yield (*path, name)
+        yield from places(part, (*path, name))
+
+
+ODD: list[Any] = [None, -1, 2**63 - 1, "1/0", "1/1000000", [None], {}]
+
+
+@pytest.mark.parametrize("number", range(len(outputs()[0])))
+def test_records_of_any_shape(tmp_path: Path, number: int) -> None:
+    """Whatever stands in place of a value, or if it is not there: it is joined or refused, and never a crash."""
+    paths = written(tmp_path, outputs())
+    came_to = Counter[bool]()
+    for place in places(outputs()[0][number]):
+        for odd in (*ODD, ...):
+            records = outputs()[0]
+            *before, last = place
+            holder = reduce(lambda value, name: value[name], before, records[number])
+            if odd is ...:
+                del holder[last]
+            else:
+                holder[last] = odd
+            Path(paths[0]).write_bytes(lines(records))
+            is_even = came_to.total() % 2 == 0
+            came_to[_is_joined(Merge(tuple(paths), str(tmp_path / "all"), incomplete=is_even))] += 1
+    assert came_to[True]
+    assert came_to[False]
+
+
+def _is_joined(job: Merge) -> bool:
+    try:
+        merge(job)
+    except (MergeError, InvalidRecordError):  # what is no text in the record of a domain is none in what is made of it
+        return False
+    return True
+
+
 def test_what_cannot_be_joined_is_told_before_all_is_read(tmp_path: Path) -> None:
     """What the first records show: other settings, a shard that is missing or there twice."""
     every = outputs()
@@ -357,8 +399,10 @@ def test_names_of_files(tmp_path: Path) -> None:
     """An input is never overwritten, nor is an output written that others would be taken for parts of."""
     paths = tuple(written(tmp_path, outputs(), "all.{}.jsonl"))
     (tmp_path / "link.jsonl").symlink_to(paths[0])
+    (tmp_path / "mine.partial").hardlink_to(paths[0])
     for path, why in (
         (paths[1], "would overwrite what it is made of"),
+        (str(tmp_path / "mine"), "mine.partial: the output would overwrite what it is made of"),
         (str(tmp_path / "link.jsonl"), "would overwrite what it is made of"),
         (str(tmp_path / "all.jsonl"), "would be taken for a further file"),
         (str(tmp_path / "nowhere" / "x"), "No such file or directory"),

@@ -414,3 +414,44 @@ async def test_a_parent_that_dies_at_once() -> None:
     ours.close()
     with pytest.raises(ParentGoneError):
         await works(incoming, trio.testing.memory_stream_one_way_pair()[0])
+
+
+class Stuck(SendStream):
+    """To somebody who takes the greeting, and is stopped then."""
+
+    def __init__(self) -> None:
+        self._takes = 1
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Take it, or wait."""
+        self._takes -= 1
+        if self._takes < 0:
+            await trio.sleep_forever()
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Nobody asks."""
+
+    async def aclose(self) -> None:
+        """Nothing is held."""
+
+
+async def test_a_parent_that_is_stopped(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its worker has to say meanwhile does not pile up, however long that takes."""
+    monkeypatch.setattr("scanner.pipe.FULL_BYTES", 10_000)
+    outbox = Outbox(Stuck(), 0.2)
+    said = 0
+    put = outbox.put
+
+    def count(line: bytes) -> None:
+        nonlocal said
+        said += len(line)
+        put(line)
+
+    monkeypatch.setattr(outbox, "put", count)
+    ours, incoming = trio.testing.memory_stream_one_way_pair()
+    await ours.send_all(errand_line(Errand("0" * 26, CONFIG)) + b"\n")
+    with trio.move_on_after(3600):
+        await serve(incoming, outbox)
+    assert 9_000 < said < 12_000
