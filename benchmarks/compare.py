@@ -1,4 +1,5 @@
-"""`make bench-compare BASE=…`: what got worse since, by more than its noise. Exit status 1 when anything did.
+"""`make bench-compare BASE=…`: what got worse since, by more than its noise. Exit status 1 when anything did, and 2
+when the two cannot be compared.
 
 Only figures that say the same on any machine are compared: ratios, shares, kilobytes and counts. Less is better in all.
 
@@ -19,7 +20,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -100,15 +101,30 @@ def main(
     new: Annotated[Path, typer.Argument(help="Results of the run that is judged.")] = LATEST,
 ) -> None:
     """Say what changed, and name what got worse by more than its noise."""
-    documents = [json.loads(path.read_bytes()) for path in (base, new)]
+    documents = [_read(path) for path in (base, new)]
     comparison = compared(*map(figures_of, documents))
     if not comparison.changes:
-        sys.exit(f"{base} and {new} have no figure in common")
+        _refuse(f"{base} and {new} have no figure in common")
     _print(comparison)
     _print_differences(*documents)
     for change in comparison.worse:
         print(f"worse: {change.new.name}: {_described(change)}")
     sys.exit(bool(comparison.worse))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = json.loads(path.read_bytes())
+    except OSError as error:
+        _refuse(f"{path}: {error.strerror}")
+    except ValueError:
+        _refuse(f"{path}: these are no results")
+    return document
+
+
+def _refuse(why: str) -> NoReturn:
+    print(why, file=sys.stderr)
+    sys.exit(2)
 
 
 def _print(comparison: Comparison) -> None:

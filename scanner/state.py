@@ -17,7 +17,7 @@ MOST = 10
 
 
 def numbers(standing: Standing, memory_bytes: int, descriptors: int) -> list[str]:
-    """How a run stands, and what its process takes."""
+    """How a run stands, and what its process takes. What there is none of is left out, but for the main numbers."""
     return [*_of_standing(standing), f"memory {memory_bytes / 1e6:,.0f} MB, descriptors {descriptors:,}"]
 
 
@@ -54,14 +54,19 @@ def _of_standing(standing: Standing) -> Iterator[str]:
     )
     for stage, kinds in standing.errors.items():
         yield f"errors at {stage}: {_counted(kinds.items())}"
-    yield f"statuses: {_counted(standing.statuses.items())}"
-    yield f"waiting for: {_counted(standing.waits.items())}"
-    yield f"mail domains: recorded {sum(standing.domains.values()):,}, waiting {standing.domains_waiting:,}"
-    yield f"dns: {_counted(standing.dns.items())}"
-    yield (
-        f"output: records {standing.records:,}, bytes written {standing.output_bytes:,},"
-        f" waiting {standing.output_waiting_bytes:,}"
-    )
+    for name, counts in (
+        ("statuses", standing.statuses),
+        ("waiting for", standing.waits),
+        ("mail domains", {"recorded": sum(standing.domains.values()), "waiting": standing.domains_waiting}),
+        ("dns", standing.dns),
+    ):
+        if any(counts.values()):
+            yield f"{name}: {_counted(counts.items())}"
+    if standing.records:  # they are the run's, and no worker has any
+        yield (
+            f"output: records {standing.records:,}, bytes written {standing.output_bytes:,},"
+            f" waiting {standing.output_waiting_bytes:,}"
+        )
 
 
 def _of_addresses(queues: list[Queue]) -> Iterator[str]:
@@ -89,4 +94,4 @@ def _listed(title: str, lines: Iterable[str]) -> Iterator[str]:
 
 
 def _counted(counts: Iterable[tuple[str, int]]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in counts if count) or "none"
+    return ", ".join(f"{name} {count:,}" for name, count in counts if count)

@@ -62,6 +62,7 @@ def main() -> None:
     """Work until all is over, or nobody is there who wants it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a death like any other, without a traceback
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # to print to a terminal is none to be stopped for
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # who started us is to be asked
     gc.set_threshold(GARBAGE_THRESHOLD)
     incoming, outgoing = os.dup(0), os.dup(1)
     with suppress(OSError):

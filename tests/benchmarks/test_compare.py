@@ -113,7 +113,19 @@ def test_the_command_names_what_is_worse(tmp_path: Path) -> None:
 
 
 def test_runs_with_nothing_in_common(tmp_path: Path) -> None:
-    """That is no success."""
+    """That is no success, nor that anything got worse."""
     status, said = run(results(tmp_path / "a", ratio(1.0, name="a")), results(tmp_path / "b", ratio(1.0, name="b")))
-    assert status == 1
+    assert status == 2
     assert "have no figure in common" in said
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(None, "latest.json: No such file or directory"), ("{", "latest.json: these are no results")]
+)
+def test_what_cannot_be_read(tmp_path: Path, content: str | None, why: str) -> None:
+    """A night without results is told from one that got worse."""
+    latest = tmp_path / "latest.json"
+    if content is not None:
+        latest.write_text(content)
+    status, said = run(results(tmp_path / "base", ratio(1.0)), latest)
+    assert (status, said) == (2, f"{latest.parent}/{why}\n")

@@ -235,6 +235,19 @@ async def test_the_state_of_all() -> None:
     assert any(f"worker {pid}\n".encode() in said for pid in pids)
 
 
+async def test_workers_that_are_asked_themselves() -> None:
+    """By `pkill -USR1 -f tlsweep`, say: none dies of it."""
+    async with serving({"good": good}) as servers, running(lines=[f"smtp://{closed().place}"]) as run:
+        await run.read_until(b'"type":"endpoint"')
+        for pid in await workers(run.process.pid, 1):
+            os.kill(pid, signal.SIGUSR1)
+        await run.say(f"smtp://{servers['good'].place}\n".encode())
+        await end_of_input(run)
+        done = await run.done()
+    assert "died" not in done.errors
+    assert (done.code, done.end["endpoints"]["recorded"]) == (0, 2)
+
+
 async def test_few_descriptors() -> None:
     """Each process has as many as one alone, none of which are for the DNS; nobody is blamed for our lack of them."""
     async with serving({"good": good}) as servers:

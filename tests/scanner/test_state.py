@@ -49,7 +49,6 @@ def test_lines() -> None:
         "errors at connect: refused 1, timeout 1",
         "statuses: tls 3",
         "waiting for: address 12",
-        "mail domains: recorded 0, waiting 0",
         "dns: queries 5",
         "output: records 4, bytes written 0, waiting 0",
         "memory 123 MB, descriptors 77",
@@ -63,6 +62,15 @@ def test_lines() -> None:
         "connections in flight for longest:",
         "   20.0 s  reply     TLSv1.3         smtp://mx.example:25@192.0.2.1",
         "    1.5 s  connect   Negotiate       smtp://mx.example:25@192.0.2.2",
+    ]
+
+
+def test_a_worker() -> None:
+    """It has neither an output nor the names, and does not say that there are none."""
+    assert numbers(Standing(taken=2, recorded=2, connections=2, answered=2), 1_000_000, 7) == [
+        "endpoints: taken 2, recorded 2, in flight 0, waiting 0, unfinished 0",
+        "connections: in flight 0, begun 2, answered 2",
+        "memory 1 MB, descriptors 7",
     ]
 
 
