@@ -2,7 +2,6 @@
 
 import os
 import pty
-import select
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -32,21 +31,13 @@ def full_pipe() -> Iterator[int]:
     """The end of a pipe that nobody reads, but might."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
-    _fill(writing)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"x" * 4_096)
     os.set_blocking(writing, True)
     yield writing
     os.close(writing)
     os.close(reading)
-
-
-def _fill(descriptor: int) -> None:
-    """Leave no room in it."""
-    with suppress(BlockingIOError):
-        while True:
-            os.write(descriptor, b"x" * 4_096)
-    with suppress(BlockingIOError):
-        while True:
-            os.write(descriptor, b"x")
 
 
 async def silent(talk: Talk) -> None:
@@ -96,41 +87,6 @@ async def test_full(full_pipe: int) -> None:
             output = b"".join([data async for data in process.stdout])
             assert await process.wait() == 3
     assert records_of(output)[-1]["event"] == "end"
-
-
-async def test_a_terminal_that_is_stopped() -> None:
-    """By Ctrl-S, say: the scan goes on meanwhile, and shows what there is to show when it may."""
-    terminal, theirs = pty.openpty()
-    more = os.open(os.ttyname(theirs), os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
-    options = [option for option in FAST if option != "--no-progress"]
-    async with serving({"silent": silent}) as servers, trio.open_nursery() as nursery:
-        process = await trio.lowlevel.open_process(
-            [TLSWEEP, "scan", *options, "--timeout-greeting", "2", f"smtp://{servers['silent'].place}"],
-            stdout=subprocess.PIPE,
-            stderr=theirs,
-        )
-        os.close(theirs)
-        await servers["silent"].visited.wait()
-        while select.select([], [more], [], 0.1)[1]:
-            _fill(more)
-        os.close(more)
-        assert process.stdout
-        output = b""
-        with trio.move_on_after(WITHIN_S):
-            while b'"type":"endpoint"' not in output:
-                output += await process.stdout.receive_some()
-        nursery.start_soon(_read_all, terminal)
-        with trio.fail_after(WITHIN_S):
-            assert await process.wait() == 0
-    os.close(terminal)
-    assert b'"type":"endpoint"' in output
-
-
-async def _read_all(terminal: int) -> None:
-    """Until its other end is closed."""
-    with suppress(OSError):
-        while await trio.to_thread.run_sync(os.read, terminal, 65_536):
-            pass
 
 
 async def test_a_terminal_that_is_closed() -> None:
