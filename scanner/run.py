@@ -7,8 +7,8 @@
 
 In place of the engine there may be workers, which have one each, and a scribe.
 
-A first SIGINT or SIGTERM takes no more targets and gives what is in flight ten seconds; a second ends at once, and
-gives the output one second to take what is known. SIGUSR1 prints the state of the engine to standard error. SIGTSTP
+A first SIGINT, SIGTERM or SIGHUP takes no more targets and gives what is in flight ten seconds; a second ends at once,
+and gives the output one second to take what is known. SIGUSR1 prints the state of the engine to standard error. SIGTSTP
 (Ctrl-Z) stops the workers, too, until SIGCONT.
 """
 
@@ -358,8 +358,7 @@ class Run:
             self._certificates.put_line(line)
 
     async def _hear_signals(self, whole_run: trio.CancelScope, nursery: trio.Nursery) -> None:
-        heard = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, *([signal.SIGTSTP] if self._workers else [])]
-        with anyio.open_signal_receiver(*heard) as signals:
+        with anyio.open_signal_receiver(*self._signals()) as signals:
             async for number in signals:
                 if number == signal.SIGUSR1:
                     nursery.start_soon(self._tell)
@@ -369,6 +368,13 @@ class Run:
                     self._workers.go_on()
                 else:
                     self._be_stopped(number, whole_run)
+
+    def _signals(self) -> list[signal.Signals]:
+        """What is heard. Behind nohup, a terminal that has gone is nothing to be stopped by."""
+        stop = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            stop.append(signal.SIGHUP)
+        return [*stop, signal.SIGUSR1, *([signal.SIGTSTP] if self._workers else [])]
 
     def _be_stopped(self, number: signal.Signals, whole_run: trio.CancelScope) -> None:
         if not self._engine.stopped:

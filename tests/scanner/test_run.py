@@ -258,7 +258,7 @@ async def test_a_reader_that_has_enough() -> None:
 # --- signals ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_a_pipe_that_never_ends_and_a_signal(number: int) -> None:
     """Targets are scanned as they come; a signal ends the intake, and what is in flight is finished."""
     options = ("--input", "-", "--versions", "1.2")
@@ -279,6 +279,25 @@ async def test_a_pipe_that_never_ends_and_a_signal(number: int) -> None:
     assert done.end["lines"] == {"read": 3, "blank": 0, "expanded": 2, "rejected": 1}
     assert done.end["endpoints"]["unfinished"] == 0
     assert done.errors.count("stopping") == 1
+
+
+async def test_behind_nohup_a_terminal_may_go() -> None:
+    """The scan goes on as if nothing had been."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which a process that is started has, too
+    try:
+        async with Running("--input", "-") as running:
+            await running.say(f"smtp://{closed().place}\n".encode())
+            await running.read_until(b'"unreachable"')
+            running.process.send_signal(signal.SIGHUP)
+            await running.say(f"smtp://{closed(1).place}\n".encode())
+            assert running.process.stdin
+            await running.process.stdin.aclose()
+            done = await running.done()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert done.code == 0
+    assert done.end["complete"]
+    assert len(done.endpoints) == 2
 
 
 async def busy(talk: Talk) -> None:
