@@ -153,16 +153,19 @@ class Command:
         process = await trio.lowlevel.open_process(
             wrapped(("scan", *self.arguments), shell=self.shell), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        async with trio.open_nursery() as nursery:
+        try:
+            async with trio.open_nursery() as nursery:
 
-            async def wait() -> None:
-                await process.wait()
-                nursery.cancel_scope.cancel()
+                async def wait() -> None:
+                    await process.wait()
+                    nursery.cancel_scope.cancel()
 
-            nursery.start_soon(wait)
-            await moment()
-            for number in signals:
-                process.send_signal(number)
+                nursery.start_soon(wait)
+                await moment()
+                for number in signals:
+                    process.send_signal(number)
+        finally:
+            process.kill()  # whoever waited in vain for the moment: the output is not to be held any longer
         assert process.returncode is not None
         return process.returncode if process.returncode >= 0 else None
 
