@@ -206,7 +206,39 @@ async def test_waiting_takes_no_task(autojump_clock: object) -> None:
         map(endpoint, range(200)),
     )
     assert len(world.over) == 200
-    assert world.most_tasks <= base + 5 + 1  # the one is the alarm clock
+    assert world.most_tasks <= base + 5 + 2  # the alarm clock, and who finishes those that are over
+
+
+async def test_a_permit_does_not_wait_for_a_record(autojump_clock: object) -> None:
+    """When it is seen what came of an endpoint, its permit has gone to the next."""
+    world = World()
+    waits: list[int] = []
+
+    def on_over(interview: Interview, conclusion: Conclusion, ended: float) -> None:
+        waits.append(engine.waits().total)
+
+    limits = Limits(connections=1, rate=0, per_address_rate=0, per_network_rate=0)
+    engine = Engine(world.ask, on_over, Wanted(ALL[:1], handshake=False), limits, clock=trio.current_time)
+    await run(engine, map(endpoint, range(3)))
+    assert waits == [1, 0, 0]
+
+
+async def test_records_that_take_their_time(autojump_clock: object) -> None:
+    """An endpoint ends with its last answer, however long the records of others take that are made before."""
+    world, late_s = World(takes_s=1), 0
+    durations_ms: list[int] = []
+
+    def on_over(interview: Interview, conclusion: Conclusion, ended: float) -> None:
+        nonlocal late_s
+        late_s += 5
+        durations_ms.append(world.recorder.endpoint(interview, conclusion, ended)["duration_ms"])
+
+    def clock() -> float:
+        return trio.current_time() + late_s
+
+    engine = Engine(world.ask, on_over, Wanted(ALL[:1], handshake=False), UNLIMITED, clock=clock)
+    await run(engine, map(endpoint, range(50)))
+    assert durations_ms == [1000] * 50
 
 
 async def test_twenty_thousand_in_flight(autojump_clock: object) -> None:
