@@ -16,6 +16,7 @@ from scanner.question import Answer
 from scanner.schedule import Queue
 from scanner.standing import Standing
 from scanner.traffic import CUT_OFF, INTERNAL_ERROR, Traffic
+from scanner.vigil import Vigil
 from targets.target import Endpoint
 
 # New objects between two searches for cycles: a scan leaves none, and with Python's own 700 they take 4 to 8 % of it,
@@ -59,15 +60,23 @@ class OwnEngine(Engine):
     def __init__(self, config: Config, on_over: OnOver) -> None:
         self._config = config
         self._traffic = Traffic()
+        self._vigil = Vigil(asdict(config.timeouts).values())
         super().__init__(
             self._connect, on_over, config.wanted, config.limits, retries=config.retries, prefixes=config.prefixes
         )
+
+    async def run(self, intake: Callable[[Engine], Awaitable[None]]) -> None:
+        """Run `intake`, which hands in endpoints with `submit`, until it returns and every interview is over."""
+        async with trio.open_nursery() as watching:
+            watching.start_soon(self._vigil.keep)
+            await super().run(intake)
+            watching.cancel_scope.cancel()
 
     async def _connect(self, endpoint: Endpoint, answer: Answer) -> None:
         failed: str | None = CUT_OFF
         self._traffic.begin(endpoint, answer)
         try:
-            await Connection(endpoint, answer, self._config.timeouts, self._config.hello_name).ask(dial)
+            await Connection(endpoint, answer, self._config.timeouts, self._config.hello_name, self._vigil).ask(dial)
             failed = None
         except Exception:
             failed = INTERNAL_ERROR

@@ -63,6 +63,7 @@ ROOMS = (
         (
             "scanner.standard_error",
             "scanner.log",
+            "scanner.vigil",
             "scanner.connection",
             "scanner.descriptors",
             "scanner.usage",

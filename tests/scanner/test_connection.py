@@ -30,6 +30,7 @@ from scanner.outcome import Outcome, Stage, Verdict
 from scanner.question import Answer, Negotiate, OfferVersion, Question
 from scanner.tls.exchange import Evidence
 from scanner.tls.names import Version
+from scanner.vigil import Vigil
 from targets.services import SERVICES
 from targets.target import Endpoint, Origin
 from tests.peers.memory import DEAF, FIN, RST, STUCK, Act, Network, Peer, Turn, Wire
@@ -439,8 +440,7 @@ def connected(deadline_s: float = 5) -> Iterator[tuple[SocketWire, socket.socket
         client = socket.create_connection(listener.getsockname())
         server, _ = listener.accept()
     client.setblocking(False)
-    patience = Patience(trio.current_time() + deadline_s)
-    with server, patience, closing(SocketWire(client, patience)) as wire:
+    with server, closing(SocketWire(client, Patience(deadline_s, Vigil()))) as wire:
         yield wire, server
 
 
@@ -465,7 +465,8 @@ async def test_crumbs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_what_we_are_late_for_is_not_the_servers_time() -> None:
     """A connection, and bytes, that have waited for us came when they came; of a FIN nobody knows more than now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener, Patience(trio.current_time() + 5) as patience:
+    patience = Patience(5, Vigil())
+    with socket.create_server(("127.0.0.1", 0)) as listener:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(be_late)
             host, port = listener.getsockname()
@@ -600,8 +601,8 @@ async def test_a_long_send_arrives_whole() -> None:
 async def test_dialling(address: str) -> None:
     """A connection knows our own address on it, in either family."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.create_server((address, 0), family=family) as listener, Patience(trio.current_time() + 1) as patience:
-        wire = await dial(address, listener.getsockname()[1], 1, patience)
+    with socket.create_server((address, 0), family=family) as listener:
+        wire = await dial(address, listener.getsockname()[1], 1, Patience(1, Vigil()))
         assert wire.local_address == address
         wire.close()
 
@@ -610,8 +611,8 @@ async def test_dialling_a_closed_port() -> None:
     """A refused connection says so."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with pytest.raises(ConnectFailed) as failed, Patience(trio.current_time() + 1) as patience:
-        await dial("127.0.0.1", port, 1, patience)
+    with pytest.raises(ConnectFailed) as failed:
+        await dial("127.0.0.1", port, 1, Patience(1, Vigil()))
     assert failed.value.outcome == Outcome(Verdict.UNREACHABLE, Stage.CONNECT, "refused")
 
 
@@ -621,12 +622,12 @@ async def test_dialling_somebody_who_does_not_answer() -> None:
         address, port = listener.getsockname()
         waiting = [socket.create_connection((address, port))]
         before = len(os.listdir("/proc/self/fd"))
-        with pytest.raises(ConnectFailed) as failed, Patience(trio.current_time() + 1) as patience:
-            await dial(address, port, 0.05, patience)
+        with pytest.raises(ConnectFailed) as failed:
+            await dial(address, port, 0.05, Patience(1, Vigil()))
         assert failed.value.outcome == Outcome(Verdict.UNREACHABLE, Stage.CONNECT, "timeout")
         assert len(os.listdir("/proc/self/fd")) == before
-        with trio.move_on_after(0.01) as scope, Patience(trio.current_time() + 1) as patience:
-            await dial(address, port, 1, patience)
+        with trio.move_on_after(0.01) as scope:
+            await dial(address, port, 1, Patience(1, Vigil()))
         assert scope.cancelled_caught
         assert len(os.listdir("/proc/self/fd")) == before
         for each in waiting:
@@ -640,8 +641,8 @@ async def test_dialling_without_descriptors() -> None:
     os.close(lowest_free)
     resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
     try:
-        with pytest.raises(ConnectFailed) as failed, Patience(trio.current_time() + 1) as patience:
-            await dial("127.0.0.1", 9, 1, patience)
+        with pytest.raises(ConnectFailed) as failed:
+            await dial("127.0.0.1", 9, 1, Patience(1, Vigil()))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert failed.value.outcome == Outcome(
