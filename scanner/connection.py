@@ -114,12 +114,12 @@ class ConnectFailed(Exception):  # noqa: N818
 class Patience:
     """The time of one connection: how long all of it may take, and how long its peer has taken."""
 
-    __slots__ = ("_vigil", "deadline", "watch")
+    __slots__ = ("_vigil", "begun", "deadline", "watch")
 
     def __init__(self, deadline_s: float, vigil: Vigil) -> None:
-        begun = trio.current_time()
-        self.deadline = begun + deadline_s
-        self.watch = Stopwatch(begun)
+        self.begun = trio.current_time()
+        self.deadline = self.begun + deadline_s
+        self.watch = Stopwatch(self.begun)
         self._vigil = vigil
 
     def wait(self, ready: Ready, on: socket.socket, timeout_s: float) -> Awaitable[bool]:
@@ -331,7 +331,6 @@ async def dial(address: str, port: int, timeout_s: float, patience: Patience) ->
         opened = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     except OSError as error:
         raise ConnectFailed(outcome_of(error)) from error
-    begun = trio.current_time()
     try:
         code = opened.connect_ex((address, port))
         if code == errno.EINPROGRESS:
@@ -342,7 +341,8 @@ async def dial(address: str, port: int, timeout_s: float, patience: Patience) ->
     except BaseException:
         opened.close()
         raise
-    patience.watch.heard(begun + _connect_s(opened, trio.current_time() - begun))
+    took_s = _connect_s(opened, trio.current_time() - patience.begun)
+    patience.watch.heard(patience.begun + took_s)
     return SocketWire(opened, patience)
 
 

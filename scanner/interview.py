@@ -19,6 +19,7 @@ it begins anew.
 """
 
 from dataclasses import replace
+from functools import cache
 
 from scanner.dialogue import End
 from scanner.economy import needed
@@ -208,11 +209,7 @@ class Interview:
 
     def _rest(self) -> list[Question]:
         asked = {answer.question for answer in self.answers}
-        small = self._is_silent_to_long_hellos()
-        every: list[Question] = [
-            OfferVersion(version, Shape.SMALL if small and version.code >= Version.TLS1_0.code else Shape.PLAIN)
-            for version in reversed(self.wanted.versions)
-        ]
+        every: list[Question] = [*_hellos(self.wanted.versions, small=self._is_silent_to_long_hellos())]
         if self.wanted.handshake:
             every.append(self._negotiate())
         left = [question for question in every if question not in asked]
@@ -361,6 +358,15 @@ def _is_lasting(answer: Answer) -> bool:
         return False
     failure = answer.handshake.failure
     return failure is None or failure.verdict is Verdict.HANDSHAKE_FAILED
+
+
+@cache  # the same for all endpoints of a run
+def _hellos(versions: tuple[Version, ...], *, small: bool) -> tuple[OfferVersion, ...]:
+    """The first hello for each of them, the newest first."""
+    return tuple(
+        OfferVersion(version, Shape.SMALL if small and version.code >= Version.TLS1_0.code else Shape.PLAIN)
+        for version in reversed(versions)
+    )
 
 
 def _is_of_the_moment(aside: Answer) -> bool:

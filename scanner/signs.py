@@ -27,19 +27,21 @@ _ENDS = {
 
 
 class Answered:
-    """The ports that have answered, of late."""
+    """The ports that have answered, of late: the last half of all that may be remembered, or more."""
 
     def __init__(self) -> None:
-        self._ports: dict[tuple[str, int], None] = {}
+        self._late: set[tuple[str, int]] = set()
+        self._before: set[tuple[str, int]] = set()  # to forget one at a time would search for the oldest each time
 
     def __contains__(self, endpoint: Endpoint) -> bool:
-        return (endpoint.address, endpoint.port) in self._ports
+        port = endpoint.address, endpoint.port
+        return port in self._late or port in self._before
 
     def note(self, endpoint: Endpoint) -> None:
         """This one has."""
-        self._ports[endpoint.address, endpoint.port] = None
-        if len(self._ports) > MOST_REMEMBERED:
-            del self._ports[next(iter(self._ports))]
+        self._late.add((endpoint.address, endpoint.port))
+        if len(self._late) >= MOST_REMEMBERED // 2:
+            self._before, self._late = self._late, set()
 
 
 def has_answered(answer: Answer) -> bool:

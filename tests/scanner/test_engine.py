@@ -506,6 +506,20 @@ async def test_aborting_without_a_stop(autojump_clock: object) -> None:
     assert (engine.tally.over, engine.tally.unfinished) == (0, 1)
 
 
+async def test_an_answer_in_the_moment_of_an_abort(autojump_clock: object) -> None:
+    """What has come is written, though nobody had looked at it."""
+    world = World()
+
+    async def ask(endpoint: Endpoint, answer: Answer) -> None:
+        await world.ask(endpoint, answer)
+        engine.abort()
+
+    engine = Engine(ask, world.on_over, Wanted(ALL[:1], handshake=False), UNLIMITED, clock=trio.current_time)
+    await run(engine, [endpoint(1)])
+    assert [record["status"] for record in world.records] == ["tls"]
+    assert (engine.tally.over, engine.tally.unfinished) == (1, 0)
+
+
 async def test_being_cancelled(autojump_clock: object) -> None:
     """Cancelled from outside, the engine ends at once and leaves no connection open."""
     world = World(takes_s=100)

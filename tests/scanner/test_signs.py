@@ -117,11 +117,11 @@ def test_later_looks() -> None:
 
 def test_ports_that_answered_are_not_all_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory has a bound."""
-    monkeypatch.setattr(module, "MOST_REMEMBERED", 2)
-    answered = Answered()
-    for service in ("smtp", "imap", "pop3"):
+    monkeypatch.setattr(module, "MOST_REMEMBERED", 4)
+    answered, services = Answered(), ("smtp", "imap", "pop3", "lmtp", "sieve")
+    for service in services:
         answered.note(endpoint(service))
-    assert [endpoint(service) in answered for service in ("smtp", "imap", "pop3")] == [False, True, True]
+    assert [endpoint(service) in answered for service in services] == [False, False, True, True, True]
     assert endpoint("pop3", "192.0.2.2") not in answered
 
 
