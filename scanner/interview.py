@@ -204,7 +204,9 @@ class Interview:
     def _share_list(self, answer: Answer) -> None:
         """A server tells the same list on each connection; it is kept once."""
         first = self.answers[0].starttls if self.answers else None
-        if first and answer.starttls and answer.starttls.before == first.before:
+        if first is None or answer.starttls is None or answer.starttls.before is first.before:
+            return
+        if answer.starttls.before == first.before:
             answer.starttls = replace(answer.starttls, before=first.before)
 
     def _rest(self) -> list[Question]:

@@ -13,6 +13,7 @@ changes nothing. 250 proves nothing, for Exim and OpenSMTPD refuse MAIL alone.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 from scanner.dialogue import LimitExceeded, Script, Send, Violation
@@ -28,6 +29,7 @@ T = TypeVar("T")
 FAREWELL = b"QUIT\r\n"
 INJECTED = b"NOOP\r\n"
 MAX_REPLY_LINES = 256
+MAX_LISTS = 256  # of capabilities, that are remembered: 32 KB each at most, and 1 KB as a rule
 
 _REPLY_LINE = re.compile(rb"([2-5]\d\d)(?:([ -])(.*))?", re.DOTALL)
 _ENHANCED_CODE = re.compile(rb"([245]\.\d{1,3}\.\d{1,3})(?: |$)")  # RFC 2034 §4
@@ -70,20 +72,20 @@ class SmtpTalk(Conversation[T]):
     def read_reply(self) -> Script[Reply]:
         """A reply of one line or many, each with the same code (RFC 5321 §4.2.1)."""
         lines: list[bytes] = []
-        code = 0
+        code = b""
         while len(lines) < MAX_REPLY_LINES:
             line = yield from self.read_line()
             match = _REPLY_LINE.fullmatch(line)
             if match is None:
                 raise Violation("not a reply line", line)
-            if lines and int(match[1]) != code:
+            said, separator, text = match.groups(b"")
+            if lines and said != code:
                 raise Violation("the code changes within a reply", line)
-            code = int(match[1])
-            lines.append(match[3] or b"")
-            if match[2] != b"-":
-                reply = Reply(code, tuple(lines))
-                self.remember(str(code), b"%d %s" % (code, b" / ".join(lines)))
-                return reply
+            code = said
+            lines.append(text)
+            if separator != b"-":
+                self.remember(code.decode(), b"%s %s" % (code, b" / ".join(lines)))
+                return Reply(int(code), tuple(lines))
         self.text = printable(line)
         raise LimitExceeded
 
@@ -233,7 +235,12 @@ class SmtpProof(SmtpTalk[Injection], Proof):
 
 def capabilities_of(reply: Reply) -> Capabilities:
     """Keywords with their parameters; the first line is the server's name, not a keyword (RFC 5321 §4.1.1.1)."""
-    keywords = shown(reply.lines[1:])
+    return _listed(reply.lines[1:])
+
+
+@lru_cache(maxsize=MAX_LISTS)  # a server tells the same on each connection, and many servers do
+def _listed(lines: tuple[bytes, ...]) -> Capabilities:
+    keywords = shown(lines)
     auth: dict[str, None] = {}
     for keyword in keywords:
         name, *parameters = upper(keyword).replace("AUTH=", "AUTH ", 1).split()  # the form before RFC 2554
