@@ -3,16 +3,26 @@
 from collections.abc import Callable
 from typing import Any
 
+from scanner.domain_findings import domain_findings_of
 from scanner.domain_status import Joined, Known, StsFound, status_of
 from scanner.mail_policy.conformance import DaneMx, StsMx, dane_results, starttls_of, sts_results
-from scanner.mail_policy.dane import Dane, Judged, tlsas_of, usability
+from scanner.mail_policy.dane import Dane, Judged, usability
 from scanner.mail_policy.mta_sts import StsPolicy, StsRecord
 from scanner.mail_policy.result import Result
 from scanner.mail_policy.tls_rpt import TlsRpt
+from scanner.record import Record, Recorder
+from scanner.tlsa_set import tlsas_of
 from targets.answer import DnsAnswer, DnsStatus
 from targets.mail_answer import MailHost, Mx, Srv, SrvAnswer
 
 Part = dict[str, Any]
+
+
+def domain_record(recorder: Recorder, known: Known, *, with_policies: bool = True) -> Record:
+    """The one record of a mail domain."""
+    part = domain_part(known, with_policies=with_policies)
+    findings = None if known.answer.error else domain_findings_of(known.answer, part)
+    return recorder.domain(known.targets.origin, part, findings)
 
 
 def domain_part(known: Known, *, with_policies: bool) -> Part:

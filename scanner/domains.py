@@ -21,8 +21,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from scanner.endpoint_result import EndpointResult, TlsaSet, unpacked
+from scanner.endpoint_result import EndpointResult, unpacked
 from scanner.result_table import ResultTable
+from scanner.tlsa_set import TlsaSet
 from targets.domain_targets import DomainTargets
 from targets.mail_answer import SRV_SERVICES, MailHost
 from targets.target import Endpoint
@@ -157,7 +158,7 @@ class Domains:
         """What an endpoint came to, also by these TLSA records; None where that is not known."""
         key = self._key(endpoint.id)
         value = self._results.get(key)
-        return None if value is None else unpacked(value, tlsa, self._names.get(key))
+        return None if value is None else unpacked(value, tlsa.to_match if tlsa else None, self._names.get(key))
 
     def give_up(self) -> list[Waiting]:
         """The run ends: the domains that wait still. What they waited for will not come."""

@@ -8,13 +8,10 @@ TLSA records are told by a digest: what matched one RRset says nothing about ano
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 from typing import Any
 
-from dns.rdata import Rdata
-
 from scanner.conclusion import Status
-from scanner.mail_policy.dane import Dane, Tlsa, tlsas_of, usability
+from scanner.mail_policy.dane import Dane, Tlsa, usability
 from scanner.mail_policy.result import Result
 
 _PACKED = struct.Struct(">BBBxIQ")  # the bits of 32 TLSA records: `targets.mail_answer.MAX_TLSA`
@@ -22,28 +19,6 @@ _STATUSES = tuple(Status)
 _WORDS = (Result.HOST_MISMATCH, Result.EXPIRED, Result.NOT_TRUSTED, Result.FAILURE)
 _IS_KNOWN = 0x80  # beside the words: was there a certificate, were the TLSA records matched
 _UNNAMED = 0x40  # beside the words of DANE: the base domain is not among the names of the leaf
-
-
-@dataclass(frozen=True, slots=True)
-class TlsaSet:
-    """The TLSA records of a host, in one order, and the name that they were found under."""
-
-    base: str
-    records: tuple[Rdata, ...]
-
-    @property
-    def digest(self) -> int:
-        """64 bits that tell it from others, and are never 0."""
-        hasher = blake2b(self.base.encode(), digest_size=8)
-        for record in self.records:
-            wire = record.to_wire() or b""
-            hasher.update(b"/%d/" % len(wire) + wire)
-        return int.from_bytes(hasher.digest(), "big") or 1
-
-    @property
-    def to_match(self) -> "TlsaToMatch":
-        """The same without the DNS around it."""
-        return TlsaToMatch(self.base, self.digest, tlsas_of(self.records))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +89,7 @@ def recorded_result(record: Mapping[str, Any]) -> EndpointResult:
     return EndpointResult(Status(record["status"]), words, int(dane["rrset"], 16), found)
 
 
-def unpacked(value: bytes, tlsa: TlsaSet | None, names: frozenset[str] | None) -> EndpointResult:
+def unpacked(value: bytes, tlsa: TlsaToMatch | None, names: frozenset[str] | None) -> EndpointResult:
     """A result that was packed, for these TLSA records; `names` are those of the leaf, where they are needed and kept.
 
     Of other records than it was packed with, it is not known which match.
@@ -124,7 +99,7 @@ def unpacked(value: bytes, tlsa: TlsaSet | None, names: frozenset[str] | None) -
     found = EndpointResult(_STATUSES[status], words, digest)
     if tlsa is None:
         return found
-    judged = usability(tlsas_of(tlsa.records))
+    judged = usability(tlsa.records)
     if digest != tlsa.digest or not about_dane & _IS_KNOWN:
         return replace(found, dane=Dane(judged))
     records = tuple(

@@ -19,6 +19,7 @@ import orjson
 import structlog
 
 from scanner.config import STDOUT, shown_path
+from scanner.domain_record import domain_record
 from scanner.domains import Domains
 from scanner.endpoint_result import recorded_result
 from scanner.new_file import NewFile, NewFileError, partial_path
@@ -188,7 +189,7 @@ class _Joining:
     def _complete(self, record: Record) -> None:
         try:
             known = recorded_domain(record, self._results)
-            made = self._recorder.domain(known, with_policies=self._with_policies)
+            made = domain_record(self._recorder, known, with_policies=self._with_policies)
             line = _line(made)
         except NO_RECORD as error:
             raise MergeError(f"the record of {record['id']} is none of schema {SCHEMA}") from error

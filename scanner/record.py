@@ -14,9 +14,6 @@ from scanner.certificate_parts import certificate_facts, in_base64, leaf_part, o
 from scanner.chain import Chain, chain_of, client_certificate_of, timestamps_of
 from scanner.clients import Clients, clients_of
 from scanner.conclusion import Conclusion
-from scanner.domain_findings import domain_findings_of
-from scanner.domain_record import domain_part
-from scanner.domain_status import Known
 from scanner.findings import Finding, findings_of
 from scanner.interview import Interview
 from scanner.looks import Look
@@ -105,15 +102,13 @@ class Recorder:
             "count": rejection.count if (rejection.count or 0) <= MAX_COUNT else None,
         }
 
-    def domain(self, known: Known, *, with_policies: bool = True) -> Record:
-        """The one record of a mail domain."""
-        part = domain_part(known, with_policies=with_policies)
-        findings = domain_findings_of(known.answer, part)
+    def domain(self, origin: Origin, part: Mapping[str, Any], findings: Iterable[Finding] | None) -> Record:
+        """The one record of a mail domain; what is in it of domains alone, `domain_record.py` tells."""
         return {
             **self._head("domain"),
-            **_origin(known.targets.origin),
+            **_origin(origin),
             **part,
-            "findings": None if known.answer.error else [_finding(each) for each in findings],
+            "findings": None if findings is None else [_finding(each) for each in findings],
         }
 
     def endpoint(self, interview: Interview, conclusion: Conclusion, ended: float) -> Record:

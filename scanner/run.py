@@ -36,6 +36,7 @@ from scanner.crew import GARBAGE_THRESHOLD, Crew, OwnEngine
 from scanner.dealing import processes_for, shares_of
 from scanner.descriptors import fit_to_descriptors
 from scanner.domain_desk import DomainDesk
+from scanner.domain_record import domain_record
 from scanner.domain_status import Known
 from scanner.domains import Domains
 from scanner.endpoint_result import EndpointResult, recorded_result
@@ -326,7 +327,7 @@ class Run:
         return PolicyHost(host.status, tuple(map(str, allowed)), tuple(map(str, blocked)))
 
     def _domain_over(self, known: Known) -> None:
-        record = self.recorder.domain(known, with_policies=self.config.with_policies)
+        record = domain_record(self.recorder, known, with_policies=self.config.with_policies)
         self._sink.put(record)
         self.summary.note_domain(record)
         if self._last_words:  # tens of thousands may wait, whose records take seconds: those do not count

@@ -3,8 +3,8 @@
     standard input ──▶ to do ──▶ engine ──▶ scribe ──▶ standard output
           └──▶ stop, abort; or its end: whoever started us has died, and so do we
 
-`python -m scanner.worker` is for `workers.py` to start. Everything that comes is read at once, whatever the engine has
-to do: no more is sent than it has room for, and an order to stop waits behind nothing.
+`workers.py` starts it by `start_worker.py`. Everything that comes is read at once, whatever the engine has to do: no
+more is sent than it has room for, and an order to stop waits behind nothing.
 """
 
 import gc
@@ -220,7 +220,3 @@ class Worker:
 
     def _tlsa_of(self, endpoint: Endpoint) -> TlsaToMatch | None:
         return self._tlsa.get(endpoint.id)
-
-
-if __name__ == "__main__":
-    main()

@@ -78,7 +78,7 @@ async def start_process() -> AsyncIterator[Child]:
     process termination); else it would stay so for ever.
     """
     process = await trio.lowlevel.open_process(
-        [sys.executable, "-P", "-m", "scanner.worker"],
+        [sys.executable, "-P", "-m", "scanner.start_worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         process_group=0,

@@ -55,10 +55,10 @@ ROOMS = (
     Room(("scanner.mail_policy", "scanner.mail_policy.result", "scanner.mail_policy.text_record"), PURE),
     Room(("scanner.mail_policy.dane", "scanner.mail_policy.mta_sts", "scanner.mail_policy.tls_rpt"), PURE),
     Room(("scanner.mail_policy.conformance",), PURE),
-    Room(("scanner.result_table", "scanner.endpoint_result", "scanner.domains"), PURE),
-    Room(("scanner.domain_status", "scanner.domain_record", "scanner.domain_findings"), PURE),
+    Room(("scanner.result_table", "scanner.endpoint_result", "scanner.tlsa_set", "scanner.domains"), PURE),
+    Room(("scanner.domain_status", "scanner.domain_findings"), PURE),
     Room(("scanner.recorded_domain",), PURE),
-    Room(("scanner.record", "scanner.run_record", "scanner.scribe", "scanner.summary"), PURE),
+    Room(("scanner.record", "scanner.domain_record", "scanner.run_record", "scanner.scribe", "scanner.summary"), PURE),
     Room(
         (
             "scanner.standard_error",
@@ -83,7 +83,7 @@ ROOMS = (
     Room(("scanner.resume", "scanner.output_files", "scanner.new_file"), IO),
     Room(("scanner.shards",), PURE),
     Room(("scanner.shard_files", "scanner.merge"), IO),
-    Room(("scanner.pipe", "scanner.crew", "scanner.worker", "scanner.workers"), IO),
+    Room(("scanner.pipe", "scanner.crew", "scanner.worker", "scanner.start_worker", "scanner.workers"), IO),
     Room(("scanner.run",), IO),
     Room(("scanner.imagined", "scanner.plan", "scanner.plan_shown"), PURE),
     Room(("scanner.refusal", "scanner.checks", "scanner.start", "scanner.dry_run"), IO),

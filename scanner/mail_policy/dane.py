@@ -27,8 +27,6 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, paddin
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_public_key
 from cryptography.x509.oid import NameOID
-from dns.rdata import Rdata
-from dns.rdatatype import RdataType
 from OpenSSL import crypto
 
 from scanner.cache import Cache
@@ -41,7 +39,6 @@ DANE_TA, DANE_EE = 2, 3
 CERTIFICATE, KEY = 0, 1
 FULL, SHA2_256, SHA2_512 = 0, 1, 2
 
-_NUMBERS = 3  # octets before the data
 _DIGESTS = {SHA2_256: sha256, SHA2_512: sha512}
 _WHOLE = Cache[bool](10_000)  # records in full, some 250 bytes each
 _DH = {crypto.TYPE_DH, 920}  # of PKCS #3, and EVP_PKEY_DHX: of X9.42
@@ -114,12 +111,6 @@ class Dane:
         names = self.unnamed
         named = names is None or any(name_host(names, host) is not False for host in next_hops)
         return each_once((*self.certificate, *(() if named else (Result.HOST_MISMATCH,))))
-
-
-def tlsas_of(records: Iterable[Rdata]) -> tuple[Tlsa, ...]:
-    """The TLSA records of an answer; what the DNS library would not read as one (its length is wrong), too."""
-    wires = (record.to_wire() for record in records if record.rdtype == RdataType.TLSA)
-    return tuple(Tlsa(wire[0], wire[1], wire[2], wire[_NUMBERS:]) for wire in wires if wire)
 
 
 def judge(records: Iterable[Tlsa], chain: tuple[bytes, ...], base_domain: str, now: datetime) -> Dane:

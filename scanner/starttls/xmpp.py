@@ -8,9 +8,9 @@ and no further, so that what stands behind the end of an element is still in our
 """
 
 from dataclasses import dataclass, field
+from html import escape
 from typing import TypeVar
 from xml.parsers import expat
-from xml.sax.saxutils import quoteattr
 
 from scanner.dialogue import End, LimitExceeded, Script, Stop, Violation, WireEnded
 from scanner.outcome import Flag, Stage, Verdict
@@ -151,7 +151,7 @@ class XmppTalk(Conversation[T]):
     def open_stream(self) -> Script[None]:
         """Exchange stream headers (RFC 6120 §4.2)."""
         header = (
-            f"<?xml version='1.0'?><stream:stream to={quoteattr(self.host)} version='1.0' xml:lang='en'"
+            f"<?xml version='1.0'?><stream:stream to=\"{escape(self.host)}\" version='1.0' xml:lang='en'"
             f" xmlns='jabber:{self.kind}' xmlns:stream='{_STREAMS}'>"
         )
         yield from self.say(header.encode())

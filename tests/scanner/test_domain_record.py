@@ -9,14 +9,16 @@ import pytest
 
 from scanner.conclusion import Status
 from scanner.domain_findings import DOMAIN_FINDINGS
+from scanner.domain_record import domain_record
 from scanner.domain_status import DomainStatus, Known, StsFound, known_of, status_of
 from scanner.domains import Domains
 from scanner.endpoint_result import EndpointResult
 from scanner.findings import FINDINGS
-from scanner.mail_policy.dane import Dane, judge, tlsas_of
+from scanner.mail_policy.dane import Dane, judge
 from scanner.mail_policy.mta_sts import read_policy
 from scanner.mail_policy.result import Result
 from scanner.record import Recorder, new_run_id
+from scanner.tlsa_set import tlsas_of
 from targets.answer import DnsAnswer, Dnssec, DnsStatus
 from targets.domain_targets import DomainTargets
 from targets.mail_answer import DomainAnswer, MailHost, Oddity, Srv, SrvAnswer
@@ -43,7 +45,7 @@ def known(found: DomainAnswer, *statuses: Status | EndpointResult | None, sts: S
 
 def record(found: DomainAnswer, *statuses: Status | EndpointResult | None, **more: Any) -> dict[str, Any]:
     """Its record, as a reader gets it; it keeps to the schema, or making it fails."""
-    return as_written(RECORDER.domain(known(found, *statuses, **more)))
+    return as_written(domain_record(RECORDER, known(found, *statuses, **more)))
 
 
 def findings(made: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -117,7 +119,7 @@ def blocked(found: DomainAnswer) -> Known:
 def test_the_word_without_endpoints(found: Known, expected: str) -> None:
     """The word of its records; or where these are there, whether there may yet be somebody behind them."""
     assert status_of(found) == expected
-    assert as_written(RECORDER.domain(found))["status"] == expected
+    assert as_written(domain_record(RECORDER, found))["status"] == expected
 
 
 def with_srv(services: Mapping[str, SrvAnswer], **more: Any) -> DomainAnswer:
@@ -236,7 +238,7 @@ def test_a_domain_that_promises_nothing() -> None:
     """Each of the three is null then; and so are all together where nobody asked."""
     found = domain("a.test", host("mx1.test", "1.1.1.1"), mta_sts=texts("x"), tls_rpt=DnsAnswer(DnsStatus.NODATA))
     assert record(found, TLS)["policy"] == {"dane": None, "mta_sts": None, "tls_rpt": None}
-    assert as_written(RECORDER.domain(known(found, TLS), with_policies=False))["policy"] is None
+    assert as_written(domain_record(RECORDER, known(found, TLS), with_policies=False))["policy"] is None
 
 
 OWN, OTHER = b"leaf", b"other leaf"
@@ -261,7 +263,7 @@ def shown(*records: str, dnssec: Dnssec = Dnssec.SECURE, seen: bool = True, stat
     digest = records_of.digest if records_of else 0
     dane = dane_of(*records) if seen and records else None
     domains.over(targets.fresh[0], EndpointResult(status, (), digest, dane))
-    return as_written(RECORDER.domain(known_of(targets, domains, None)))
+    return as_written(domain_record(RECORDER, known_of(targets, domains, None)))
 
 
 @pytest.mark.parametrize(

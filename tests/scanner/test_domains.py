@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from scanner.conclusion import Status
 from scanner.domains import RECORD_BYTES, Domains, Waiting
-from scanner.endpoint_result import EndpointResult, TlsaSet
-from scanner.mail_policy.dane import Dane, tlsas_of, usability
+from scanner.endpoint_result import EndpointResult
+from scanner.mail_policy.dane import Dane, usability
 from scanner.mail_policy.result import Result
+from scanner.tlsa_set import TlsaSet, tlsas_of
 from targets.domain_expand import DomainExpander
 from targets.exclude import Exclusions
 from targets.seen import Seen

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.conclusion import Status
-from scanner.endpoint_result import EndpointResult, TlsaSet, dane_part, recorded_result, unpacked
-from scanner.mail_policy.dane import Dane, tlsas_of, usability
+from scanner.endpoint_result import EndpointResult, dane_part, recorded_result, unpacked
+from scanner.mail_policy.dane import Dane, usability
 from scanner.mail_policy.result import Result
 from scanner.result_table import VALUE_BYTES
+from scanner.tlsa_set import TlsaSet, tlsas_of
 from tests.conftest import as_written
 from tests.scanner.mail import tlsa
 
@@ -46,7 +47,7 @@ def test_all_comes_back(
     """Whatever a result is, it is the same when it is asked for with the records that it was matched with."""
     result = EndpointResult(status, certificate, RECORDS.digest, dane(matched, in_dane, names))
     assert len(result.packed) == VALUE_BYTES
-    assert unpacked(result.packed, RECORDS, names) == result
+    assert unpacked(result.packed, RECORDS.to_match, names) == result
     assert unpacked(result.packed, None, None) == replace(result, dane=None)
     part = {"status": status, "certificate": None if certificate is None else {"results": certificate}}
     assert recorded_result(as_written(part)) == replace(result, dane=None, tlsa=0)
@@ -58,7 +59,7 @@ def test_all_comes_back(
 def test_other_records(other: TlsaSet) -> None:
     """Nobody knows which of them match: none is said to, and none not to."""
     result = EndpointResult(Status.TLS, (), RECORDS.digest, dane([True, True]))
-    found = unpacked(result.packed, other, None)
+    found = unpacked(result.packed, other.to_match, None)
     assert found.dane is not None
     assert {record.matched for record in found.dane.records} == {None}
     assert found.dane.results(["a.test"]) == ()
@@ -68,7 +69,7 @@ def test_no_chain() -> None:
     """Where none was seen, no record is said not to match."""
     judged = Dane(usability(tlsas_of(RECORDS.records)))
     result = EndpointResult(Status.NO_TLS, None, RECORDS.digest, judged)
-    assert unpacked(result.packed, RECORDS, None) == result
+    assert unpacked(result.packed, RECORDS.to_match, None) == result
 
 
 def test_names_that_were_not_kept() -> None:
@@ -76,6 +77,6 @@ def test_names_that_were_not_kept() -> None:
     result = EndpointResult(Status.TLS, (), RECORDS.digest, dane([False, True], names=frozenset({"x.test"})))
     assert result.dane is not None
     assert result.dane.results(["a.test"]) == (Result.HOST_MISMATCH,)
-    found = unpacked(result.packed, RECORDS, None)
+    found = unpacked(result.packed, RECORDS.to_match, None)
     assert found.dane is not None
     assert found.dane.results(["a.test"]) == ()

@@ -9,14 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scanner.conclusion import Status
+from scanner.domain_record import domain_record
 from scanner.domain_status import StsFound, known_of
 from scanner.domains import Domains, tlsa_of_host
 from scanner.endpoint_result import EndpointResult
-from scanner.mail_policy.dane import Dane, judge, tlsas_of
+from scanner.mail_policy.dane import Dane, judge
 from scanner.mail_policy.mta_sts import read_policy
 from scanner.mail_policy.result import Result
 from scanner.record import Recorder, new_run_id
 from scanner.recorded_domain import recorded_domain
+from scanner.tlsa_set import tlsas_of
 from targets.answer import DnsAnswer, Dnssec, DnsStatus
 from targets.domain_targets import DomainTargets
 from targets.mail_answer import DomainAnswer, MailHost, Mx, Oddity, Srv, SrvAnswer
@@ -182,11 +184,11 @@ def test_a_record_can_be_made_again(data: st.DataObject) -> None:
     sts, with_policies = data.draw(policies), data.draw(st.booleans())
     promised = known_of(targets, every, None).sts_record
     sts = sts if with_policies and promised and not promised.error else None
-    partial = as_written(RECORDER.domain(known_of(targets, some, sts), with_policies=with_policies))
-    whole = as_written(RECORDER.domain(known_of(targets, every, sts), with_policies=with_policies))
-    again = RECORDER.domain(recorded_domain(partial, every), with_policies=with_policies)
+    partial = as_written(domain_record(RECORDER, known_of(targets, some, sts), with_policies=with_policies))
+    whole = as_written(domain_record(RECORDER, known_of(targets, every, sts), with_policies=with_policies))
+    again = domain_record(RECORDER, recorded_domain(partial, every), with_policies=with_policies)
     assert as_written(again) == whole
-    assert as_written(RECORDER.domain(recorded_domain(whole, every), with_policies=with_policies)) == whole
+    assert as_written(domain_record(RECORDER, recorded_domain(whole, every), with_policies=with_policies)) == whole
     if with_policies:
         assert set(_firm(partial)) <= set(_firm(whole))
 

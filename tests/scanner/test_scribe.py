@@ -8,13 +8,14 @@ import trio.testing
 from scanner.chain import Unseen
 from scanner.conclusion import Status, conclude
 from scanner.connection import Connection
-from scanner.endpoint_result import TlsaSet, recorded_result
+from scanner.endpoint_result import recorded_result
 from scanner.interview import Interview
 from scanner.mail_policy.result import Result
 from scanner.question import Answer, Wanted
 from scanner.record import Recorder
 from scanner.scribe import Account, Scribe, TlsaOf
 from scanner.tls.names import Version
+from scanner.tlsa_set import TlsaSet
 from targets.services import SERVICES
 from targets.target import Endpoint
 from tests.conftest import as_written

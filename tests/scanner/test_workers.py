@@ -18,7 +18,7 @@ from trio.abc import ReceiveStream, SendStream
 from scanner.config import Config
 from scanner.connection import Patience
 from scanner.dealing import FEW, MOST_AHEAD, MOST_WAITING, shares_of
-from scanner.endpoint_result import TlsaSet, TlsaToMatch
+from scanner.endpoint_result import TlsaToMatch
 from scanner.engine import GRACE_S
 from scanner.errand import Errand, begun_line, errand_line
 from scanner.limits import Limits
@@ -27,6 +27,7 @@ from scanner.question import Wanted
 from scanner.record import Record, Recorder
 from scanner.scribe import Scribe
 from scanner.tls.names import Version
+from scanner.tlsa_set import TlsaSet
 from scanner.worker import ParentGoneError, serve
 from scanner.workers import LAST_WORDS_S, LATE_S, MOST_FAILURES, MOST_FRUITLESS, SILENCE_S, Child, Workers
 from targets.services import SERVICES

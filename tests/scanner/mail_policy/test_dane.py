@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scanner.cache import Cache
-from scanner.mail_policy.dane import CERTIFICATE, FULL, KEY, Dane, Tlsa, Unusable, judge, tlsas_of, usability
+from scanner.mail_policy.dane import CERTIFICATE, FULL, KEY, Dane, Tlsa, Unusable, judge, usability
 from scanner.mail_policy.result import Result
+from scanner.tlsa_set import tlsas_of
 from tests.scanner.mail_policy.dane_matrix import INVALID, OK, UNNAMED, Case, World, broken, cases, tlsa
 from tests.scanner.test_trust import HOST, NOW, Made, alternative, leaf, rsa_key
 from tests.scanner.tls.test_certificate import DH_OID, DH_PARAMETERS, X942_OID, X942_PARAMETERS, spki_of
