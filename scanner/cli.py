@@ -1,7 +1,9 @@
 """The `tlsweep` command: which commands there are. The module of one is imported when it is asked for."""
 
+import errno
 import gc
 import signal
+import sys
 from collections import UserDict
 from importlib import import_module
 from typing import Annotated, Any
@@ -10,10 +12,13 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from scanner import __version__
-from scanner.standard_error import leave_errors, open_errors
+from scanner.exit_code import ExitCode
+from scanner.standard_error import leave_errors, leave_output, open_errors, print_errors
 
 # In the order of `--help`; each is a module of scanner/commands/.
 COMMANDS = ("scan", "merge", "services", "findings", "schema", "about")
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 
 class _Loaded(UserDict[str, Any]):
@@ -62,6 +67,12 @@ def main() -> None:
     open_errors()
     try:
         app()
+    except OSError as error:  # a scan has told its own by now
+        if error.errno not in _NO_ROOM:
+            raise
+        print_errors(f"tlsweep: standard output cannot be written to: {error.strerror}\n")
+        leave_output()
+        sys.exit(ExitCode.STOPPED)
     finally:
         leave_errors()
 

@@ -37,8 +37,8 @@ from targets.prefixes import Prefixes
 from targets.target import Endpoint
 
 GRACE_S = 10  # how long connections in flight may go on after a stop
-FINISHED_AT_ONCE = 32  # looks that are over, where no answers come in between
-MOST_OVER = 256  # looks that are over and wait for such a moment
+FINISHED_AT_ONCE = 32  # looks that are over, in a moment without answers
+MOST_OVER = 256  # looks that are over and wait for such a moment; and how many are finished at once where more do
 
 Ask = Callable[[Endpoint, Answer], Awaitable[None]]
 OnOver = Callable[[Interview, Conclusion, float], None]
@@ -244,7 +244,8 @@ class Engine:
         """
         while True:
             any_came = self._take_answers()
-            self._finish_some(max(len(self._over) - MOST_OVER, 0 if any_came else FINISHED_AT_ONCE))
+            too_many = min(len(self._over) - MOST_OVER, MOST_OVER)
+            self._finish_some(max(too_many, 0 if any_came else FINISHED_AT_ONCE))
             if self._asked or self._over:
                 await trio.lowlevel.checkpoint()
             else:
@@ -400,6 +401,8 @@ class Engine:
         self._drop_held()
         while self._asked:
             self._take(*self._asked.popleft(), trio.current_time())
+        while self._over:
+            self._finish(*self._over.popleft())
         for interview in list(self._interviews):
             interview.fall_back()
             if interview.answers:

@@ -5,7 +5,7 @@ import select
 import sys
 from contextlib import suppress
 
-DESCRIPTOR = 2
+OUTPUT, DESCRIPTOR = 1, 2
 PATIENCE_S = 0.1  # enough for a reader that is alive
 
 
@@ -22,6 +22,11 @@ def leave_errors() -> None:
         sys.stderr.flush()
     except OSError:
         _lead_nowhere()
+
+
+def leave_output() -> None:
+    """Standard output takes no more: what is left to be said there is lost, without another word about it."""
+    _lead_nowhere(OUTPUT)
 
 
 def is_terminal() -> bool:
@@ -47,8 +52,8 @@ def print_errors(text: str) -> None:
         sys.stderr.flush()
 
 
-def _lead_nowhere() -> None:
+def _lead_nowhere(descriptor: int = DESCRIPTOR) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    if nowhere != DESCRIPTOR:
-        os.dup2(nowhere, DESCRIPTOR)
+    if nowhere != descriptor:
+        os.dup2(nowhere, descriptor)
         os.close(nowhere)

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ from targets.resolving.limits import DnsLimits
 from targets.rules import Format, Rules
 from targets.services import SERVICES
 from tests.conftest import SCHEMA
-from tests.peers.command import tlsweep
+from tests.peers.command import TLSWEEP, tlsweep
 
 TARGET = "192.0.2.1"
 
@@ -339,3 +340,13 @@ def test_requested_questions(
 ) -> None:
     """They are asked in the order of the list, whatever the order of the options."""
     assert config_of(monkeypatch, TARGET, *options).wanted.probes == probes
+
+
+@pytest.mark.parametrize("arguments", [["services"], ["schema"], ["scan", "--dry-run", "127.0.0.1"]])
+def test_a_full_disk_behind_standard_output(arguments: list[str]) -> None:
+    """It is said in one line, and by the exit code."""
+    with Path("/dev/full").open("wb") as full:
+        command = [TLSWEEP, *arguments]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 3
+    assert done.stderr == "tlsweep: standard output cannot be written to: No space left on device\n"

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from scanner.conclusion import Conclusion
 from scanner.connection import Connection, Timeouts
-from scanner.engine import GRACE_S, Engine
+from scanner.engine import GRACE_S, MOST_OVER, Engine
 from scanner.interview import Interview
 from scanner.limits import Limits
 from scanner.looks import SLOWER_S
@@ -694,6 +694,27 @@ async def test_a_stop_during_the_wait(autojump_clock: object) -> None:
     assert trio.current_time() - world.asked[0][0] == pytest.approx(20)
     assert [record["starttls"]["verdict"] for record in world.records] == ["rate_limited"] * 2
     assert (engine.tally.over, engine.tally.unfinished, engine.tally.waiting) == (2, 0, 0)
+
+
+async def test_a_stop_while_many_wait(autojump_clock: object) -> None:
+    """All have their record, and others run in between: a signal is heard."""
+    world = Moody(mood=lambda _: BUSY)
+    engine = world.engine(UNLIMITED, retries=2)
+    seen: list[int] = []
+
+    async def look_on() -> None:
+        while len(world.records) < 2000:
+            seen.append(len(world.records))
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run, engine, map(smtp, range(2000)))
+        await trio.sleep(20)
+        assert engine.tally.waiting == 2000
+        engine.stop()
+        nursery.start_soon(look_on)
+    assert len(world.records) == 2000
+    assert max(after - before for before, after in pairwise(seen)) <= 2 * MOST_OVER
 
 
 async def test_a_stop_during_a_later_look(autojump_clock: object) -> None:
