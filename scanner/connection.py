@@ -40,7 +40,7 @@ from scanner.tls.names import Version
 from scanner.tls.shake import ShakeDialogue
 from scanner.tls.talk import Whom
 from scanner.tls.wire import CLOSE_NOTIFY, HEADER_BYTES, ContentType, record
-from scanner.vigil import Ready, Vigil
+from scanner.vigil import Ready, Vigil, Waited
 from scanner.wire_text import printable
 from targets import services
 from targets.services import Mode
@@ -122,8 +122,8 @@ class Patience:
         self.watch = Stopwatch(self.begun)
         self._vigil = vigil
 
-    def wait(self, ready: Ready, on: socket.socket, timeout_s: float) -> Awaitable[bool]:
-        """Is it ready in so many seconds, and before the deadline?"""
+    def wait(self, ready: Ready, on: socket.socket, timeout_s: float) -> Awaitable[Waited]:
+        """Until it is ready, for so many seconds, up to the deadline."""
         return self._vigil.wait(ready, on, timeout_s, self.deadline)
 
 
@@ -172,10 +172,10 @@ class SocketWire:
             return data
 
     async def _wait(self, ready: Ready, timeout_s: float) -> None:
-        if not await self._patience.wait(ready, self._socket, timeout_s):
-            now = trio.current_time()
-            self._patience.watch.heard(now)  # for so long it was silent
-            tarpit = self._heard and self._patience.deadline <= now
+        waited = await self._patience.wait(ready, self._socket, timeout_s)
+        if waited is not Waited.READY:
+            self._patience.watch.heard(trio.current_time())  # for so long it was silent
+            tarpit = self._heard and waited is Waited.DEADLINE
             raise WireEnded(End.DEADLINE if tarpit else End.TIMEOUT)
 
     def close(self) -> None:
@@ -334,8 +334,9 @@ async def dial(address: str, port: int, timeout_s: float, patience: Patience) ->
     try:
         code = opened.connect_ex((address, port))
         if code == errno.EINPROGRESS:
-            in_time = await patience.wait(trio.lowlevel.wait_writable, opened, timeout_s)
-            code = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if in_time else errno.ETIMEDOUT
+            waited = await patience.wait(trio.lowlevel.wait_writable, opened, timeout_s)
+            is_ready = waited is Waited.READY
+            code = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if is_ready else errno.ETIMEDOUT
         if code:
             raise ConnectFailed(outcome_of(OSError(code, os.strerror(code))))
     except BaseException:
@@ -453,7 +454,10 @@ class Connection:
         hello_name: str | None,
         vigil: Vigil | None = None,
     ) -> None:
-        """`vigil`: one that is kept for the timeouts of many connections. Without it, each wait has its own scope."""
+        """To be asked at once: its time begins now.
+
+        `vigil`: one that is kept for the timeouts of many connections. Without it, each wait has its own scope.
+        """
         self._endpoint = endpoint
         self._answer = answer
         self._timeouts = timeouts

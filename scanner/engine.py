@@ -31,14 +31,15 @@ from scanner.outcome import Flag, Verdict
 from scanner.pace import Learnt, Pace
 from scanner.question import Answer, Question, Wanted
 from scanner.schedule import Queue, Schedule, Waits
+from scanner.signs import may_be_sign
 from scanner.spread import Spread
 from scanner.wire_text import printable
 from targets.prefixes import Prefixes
 from targets.target import Endpoint
 
 GRACE_S = 10  # how long connections in flight may go on after a stop
-FINISHED_AT_ONCE = 32  # looks that are over, in a moment without answers
-MOST_OVER = 256  # looks that are over and wait for such a moment; and how many are finished at once where more do
+AT_ONCE = 32  # looks that are over: so many are finished before others run, in a moment without answers
+MOST_OVER, MOST_AT_ONCE = 256, 256  # so many wait for such a moment; so many more are finished before others run
 
 Ask = Callable[[Endpoint, Answer], Awaitable[None]]
 OnOver = Callable[[Interview, Conclusion, float], None]
@@ -240,12 +241,13 @@ class Engine:
     async def _see_to_answers(self) -> None:
         """Answers first, for permits wait for them; what looks came to is seen in between, a few at a time.
 
-        Each of both in a row takes half of the CPU that it takes among connections, where its code is in no cache.
+        Each of both in a row takes half of the CPU that it takes among connections, where its code is in no cache. But
+        a look that may show strain is seen to before its permit goes to another.
         """
         while True:
             any_came = self._take_answers()
-            too_many = min(len(self._over) - MOST_OVER, MOST_OVER)
-            self._finish_some(max(too_many, 0 if any_came else FINISHED_AT_ONCE))
+            too_many = min(len(self._over) - MOST_OVER, MOST_AT_ONCE)
+            self._finish_some(max(too_many, 0 if any_came else AT_ONCE))
             if self._asked or self._over:
                 await trio.lowlevel.checkpoint()
             else:
@@ -262,17 +264,22 @@ class Engine:
         return True
 
     def _take(self, interview: Interview, answer: Answer, ended: float, now: float) -> None:
-        """What came of a connection, whose permit is free again."""
+        """What came of a connection, whose permit is free again once all is heard that may speak against it."""
         address = interview.endpoint.address
+        at_once = False
         try:
             if self._goes_on(interview):
                 if self._back_off.hear_answer(interview, answer):
                     self._slowed(address)
                 if questions := interview.take(answer):
                     self._queue(interview, questions, now)
+                at_once = interview.over and may_be_sign(interview.looks, interview.answers)
         except Exception as error:  # a bug of ours
             _note_bug(interview, error)
-        if interview.over:
+        if at_once:
+            self._finish(interview, ended)
+            self._announce()
+        elif interview.over:
             self._over.append((interview, ended))
         self._schedule.done(address, now)
 
@@ -399,8 +406,9 @@ class Engine:
     def _give_up(self) -> None:
         """The time of a stop is over: what is known of an endpoint is written, where anything is."""
         self._drop_held()
+        now = trio.current_time()
         while self._asked:
-            self._take(*self._asked.popleft(), trio.current_time())
+            self._take(*self._asked.popleft(), now)
         while self._over:
             self._finish(*self._over.popleft())
         for interview in list(self._interviews):

@@ -133,6 +133,8 @@ class Schedule(Generic[Job]):
         lane.interval_s = max(lane.interval_s, interval_s)
         lane.not_before = max(lane.not_before, until)
         lane.ease_at = max(now, lane.not_before) + EASE_S
+        if lane.not_before > now:
+            self._settle(lane, now)  # nothing may ever wait for it
 
     def hold(self, address: str, until: float) -> None:
         """Begin nothing in the network of an address until then."""

@@ -70,4 +70,9 @@ def sign_of_look(look: Look, before: Sequence[Look], answers: list[Answer]) -> S
     """What a look with these answers shows, beyond its connections: that what was answered is not answered now."""
     if not look.throttled or look.stage is not Stage.TLS:
         return None
-    return _ENDS.get(look.verdict) if before or handshakes_turned_away(answers) else None
+    return _ENDS.get(look.verdict) if may_be_sign(before, answers) else None
+
+
+def may_be_sign(before: Sequence[Look], answers: list[Answer]) -> bool:
+    """May a look with these answers be one?"""
+    return bool(before) or handshakes_turned_away(answers)

@@ -10,6 +10,8 @@ has waited for longest is the first of them, and nothing is to be sorted.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
+from enum import Enum, auto
+from itertools import takewhile
 from math import inf
 from typing import Protocol
 
@@ -21,6 +23,14 @@ class Descriptor(Protocol):
 
     def fileno(self) -> int:
         """Its number."""
+
+
+class Waited(Enum):
+    """What a wait came to."""
+
+    READY = auto()
+    TIMEOUT = auto()  # of this wait
+    DEADLINE = auto()  # of all waits together, which came first
 
 
 Ready = Callable[[Descriptor], Awaitable[None]]
@@ -35,25 +45,25 @@ class Vigil:
         self._alarm = trio.CancelScope()
         self._rings_at = inf
 
-    async def wait(self, ready: Ready, on: Descriptor, timeout_s: float, deadline: float) -> bool:
-        """Is it ready in so many seconds, and before the deadline? `ready` is one of trio's two waits for a socket."""
+    async def wait(self, ready: Ready, on: Descriptor, timeout_s: float, deadline: float) -> Waited:
+        """Until it is ready, for so many seconds, up to the deadline. `ready` is one of trio's waits for a socket."""
         until = trio.current_time() + timeout_s
         waits = self._waits.get(timeout_s)
         if waits is None or deadline < until:
             with trio.move_on_at(min(until, deadline)):
                 await ready(on)
-                return True
-            return False
+                return Waited.READY
+            return Waited.DEADLINE if deadline < until else Waited.TIMEOUT
         waits[on] = until
         if until < self._rings_at:
             self._rings_at = self._alarm.deadline = until
         try:
             await ready(on)
         except trio.ClosedResourceError:  # by `_end`
-            return False
+            return Waited.TIMEOUT
         finally:
             waits.pop(on, None)
-        return True
+        return Waited.READY
 
     async def keep(self) -> None:
         """Keep it for ever."""
@@ -62,6 +72,7 @@ class Vigil:
             with trio.CancelScope(deadline=self._rings_at) as self._alarm:
                 await trio.sleep_forever()
             now = trio.current_time()
+            await trio.lowlevel.checkpoint()  # who has bytes by now is told so, late as we may be
             for waits in self._waits.values():
                 _end(waits, now)
 
@@ -71,9 +82,6 @@ class Vigil:
 
 def _end(waits: dict[Descriptor, float], now: float) -> None:
     """End those whose time is over. Their sockets stay open: it is the waits alone that are told otherwise."""
-    while waits:
-        on, until = next(iter(waits.items()))
-        if until > now:
-            break
+    for on in [on for on, _ in takewhile(lambda wait: wait[1] <= now, waits.items())]:
         del waits[on]
         trio.lowlevel.notify_closing(on)

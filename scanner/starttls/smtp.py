@@ -29,7 +29,7 @@ T = TypeVar("T")
 FAREWELL = b"QUIT\r\n"
 INJECTED = b"NOOP\r\n"
 MAX_REPLY_LINES = 256
-MAX_LISTS = 256  # of capabilities, that are remembered: 32 KB each at most, and 1 KB as a rule
+MAX_LISTS, MAX_REMEMBERED_BYTES = 256, 4_096  # of capabilities: so many are remembered, and none that is longer
 
 _REPLY_LINE = re.compile(rb"([2-5]\d\d)(?:([ -])(.*))?", re.DOTALL)
 _ENHANCED_CODE = re.compile(rb"([245]\.\d{1,3}\.\d{1,3})(?: |$)")  # RFC 2034 §4
@@ -235,10 +235,15 @@ class SmtpProof(SmtpTalk[Injection], Proof):
 
 def capabilities_of(reply: Reply) -> Capabilities:
     """Keywords with their parameters; the first line is the server's name, not a keyword (RFC 5321 §4.1.1.1)."""
-    return _listed(reply.lines[1:])
+    lines = reply.lines[1:]
+    return _remembered(lines) if sum(map(len, lines)) <= MAX_REMEMBERED_BYTES else _listed(lines)
 
 
 @lru_cache(maxsize=MAX_LISTS)  # a server tells the same on each connection, and many servers do
+def _remembered(lines: tuple[bytes, ...]) -> Capabilities:
+    return _listed(lines)
+
+
 def _listed(lines: tuple[bytes, ...]) -> Capabilities:
     keywords = shown(lines)
     auth: dict[str, None] = {}

@@ -252,6 +252,20 @@ def test_a_slowed_address() -> None:
     assert (schedule.pop(20), schedule.pop(20), schedule.pop(21)) == ("192.0.2.1 later", None, "192.0.2.1 last")
 
 
+def test_an_address_that_is_slowed_down_when_nothing_waits() -> None:
+    """It is left alone as long as that; then nothing of it is kept."""
+    schedule: Schedule[str] = Schedule(Limits(rate=0, per_address=0, per_address_rate=1, per_network_rate=0))
+    schedule.slow_down("192.0.2.1", 4, 0, until=10)
+    schedule.push("192.0.2.2", "other", 0)
+    assert schedule.pop(0) == "other"
+    schedule.done("192.0.2.2", 1)
+    assert schedule.pop(9) is None
+    assert schedule._lanes
+    assert schedule.pop(10) is None
+    assert not schedule._lanes
+    assert not schedule._networks
+
+
 def test_nobody_is_made_faster() -> None:
     """An address that is left alone for longer anyway stays so."""
     schedule: Schedule[str] = Schedule(Limits(rate=0, per_address=0, per_address_rate=0.1, per_network_rate=0))

@@ -1,6 +1,8 @@
 """Waits for sockets that take too long are ended at their moment, and no other is. The peers are in this process."""
 
 import socket
+import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from random import Random
@@ -9,7 +11,7 @@ import pytest
 import trio
 from trio.lowlevel import wait_readable, wait_writable
 
-from scanner.vigil import Vigil
+from scanner.vigil import Vigil, Waited
 
 NEVER = 1_000_000.0
 
@@ -40,19 +42,27 @@ async def send_at(moment: float, theirs: socket.socket) -> None:
 
 
 @pytest.mark.parametrize(
-    ("timeout_s", "deadline_s", "ends_s"),
-    [(10, NEVER, 10), (10, 4, 4), (7, NEVER, 7), (7, 4, 4), (10, 10, 10)],
+    ("timeout_s", "deadline_s", "ends_s", "comes_to"),
+    [
+        (10, NEVER, 10, Waited.TIMEOUT),
+        (10, 4, 4, Waited.DEADLINE),
+        (7, NEVER, 7, Waited.TIMEOUT),
+        (7, 4, 4, Waited.DEADLINE),
+        (10, 10, 10, Waited.TIMEOUT),
+    ],
     ids=["usual", "usual, the deadline first", "another", "another, the deadline first", "both"],
 )
-async def test_silence(autojump_clock: object, timeout_s: float, deadline_s: float, ends_s: float) -> None:
+async def test_silence(
+    autojump_clock: object, timeout_s: float, deadline_s: float, ends_s: float, comes_to: Waited
+) -> None:
     """A wait ends with its timeout or the deadline, whatever is first; the socket goes on to be of use."""
     with pair() as (ours, theirs):
         async with kept(10, 15) as vigil:
             begun = trio.current_time()
-            assert not await vigil.wait(wait_readable, ours, timeout_s, begun + deadline_s)
+            assert await vigil.wait(wait_readable, ours, timeout_s, begun + deadline_s) is comes_to
             assert trio.current_time() == begun + ends_s
             theirs.send(b"x")
-            assert await vigil.wait(wait_readable, ours, timeout_s, NEVER)
+            assert await vigil.wait(wait_readable, ours, timeout_s, NEVER) is Waited.READY
             assert (ours.recv(9), trio.current_time()) == (b"x", begun + ends_s)
 
 
@@ -60,16 +70,16 @@ async def test_a_full_socket(autojump_clock: object) -> None:
     """Waits for room are ended like waits for bytes."""
     with pair() as (ours, theirs):
         async with kept(10) as vigil:
-            assert await vigil.wait(wait_writable, ours, 10, NEVER)
+            assert await vigil.wait(wait_writable, ours, 10, NEVER) is Waited.READY
             with suppress(BlockingIOError):
                 while True:
                     ours.send(bytes(65_536))
             begun = trio.current_time()
-            assert not await vigil.wait(wait_writable, ours, 10, NEVER)
+            assert await vigil.wait(wait_writable, ours, 10, NEVER) is Waited.TIMEOUT
             assert trio.current_time() == begun + 10
             while len(theirs.recv(65_536, socket.MSG_DONTWAIT)) == 65_536:
                 pass
-            assert await vigil.wait(wait_writable, ours, 10, NEVER)
+            assert await vigil.wait(wait_writable, ours, 10, NEVER) is Waited.READY
 
 
 async def test_a_short_wait_behind_a_long_one(autojump_clock: object) -> None:
@@ -79,7 +89,7 @@ async def test_a_short_wait_behind_a_long_one(autojump_clock: object) -> None:
     async def wait(vigil: Vigil, name: str, timeout_s: float, after_s: float) -> None:
         await trio.sleep(after_s)
         with pair() as (ours, _):
-            assert not await vigil.wait(wait_readable, ours, timeout_s, NEVER)
+            assert await vigil.wait(wait_readable, ours, timeout_s, NEVER) is Waited.TIMEOUT
         ends.append((name, trio.current_time() - begun))
 
     begun = trio.current_time()
@@ -97,7 +107,7 @@ async def test_a_wait_that_somebody_else_ends(autojump_clock: object) -> None:
             with trio.move_on_after(6) as scope:
                 await vigil.wait(wait_readable, ours, 10, NEVER)
             assert scope.cancelled_caught
-            assert not await vigil.wait(wait_readable, ours, 10, NEVER)
+            assert await vigil.wait(wait_readable, ours, 10, NEVER) is Waited.TIMEOUT
             assert trio.current_time() == begun + 16
 
 
@@ -114,7 +124,7 @@ async def test_many(autojump_clock: object) -> None:
             ends = min(begun + timeout_s, deadline)
             if word < ends:
                 nursery.start_soon(send_at, word, theirs)
-            said = await vigil.wait(wait_readable, ours, timeout_s, deadline)
+            said = await vigil.wait(wait_readable, ours, timeout_s, deadline) is Waited.READY
             if said:
                 ours.recv(9)
             if (said, trio.current_time()) != (word < ends, min(word, ends)):
@@ -125,3 +135,27 @@ async def test_many(autojump_clock: object) -> None:
             for _ in range(300):
                 nursery.start_soon(wait, vigil, *stack.enter_context(pair()), nursery)
     assert wrong == []
+
+
+async def test_a_word_in_time_and_a_late_alarm() -> None:
+    """While other tasks keep the alarm from being heard, a word comes in time for another wait: it is none too late."""
+    length_s = 0.1
+
+    async def keep_all_from_running(moment: float) -> None:
+        await trio.sleep_until(moment)
+        time.sleep(0.08)  # noqa: ASYNC251
+
+    async def begin_at(moment: float, vigil: Vigil, ours: socket.socket) -> None:
+        await trio.sleep_until(moment)
+        came_to.append(await vigil.wait(wait_readable, ours, length_s, NEVER))
+
+    for _ in range(10):  # whichever task is first in its round, by chance
+        came_to: list[Waited] = []
+        with pair() as (silent, _quiet), pair() as (ours, theirs):
+            async with kept(length_s) as vigil, trio.open_nursery() as nursery:
+                begun = trio.current_time()
+                nursery.start_soon(begin_at, begun, vigil, silent)
+                nursery.start_soon(begin_at, begun + 0.05, vigil, ours)
+                nursery.start_soon(keep_all_from_running, begun + length_s)
+                threading.Timer(0.12, theirs.send, (b"x",)).start()
+        assert sorted(came_to, key=lambda each: each.value) == [Waited.READY, Waited.TIMEOUT]
