@@ -134,10 +134,10 @@ class Exclusions:
     """What may not be connected to: special-purpose ranges without those that are allowed, and the user's list."""
 
     def __init__(self, allow: Iterable[IPNetwork] = (), block: Iterable[IPNetwork] = ()) -> None:
-        allowed = _by_version(allow)
-        special = _by_version(row.network for row in SPECIAL_RANGES)
+        allowed = by_version(allow)
+        special = by_version(row.network for row in SPECIAL_RANGES)
         self._special = {version: _difference(special[version], allowed[version]) for version in (4, 6)}
-        self._listed = _by_version(block)
+        self._listed = by_version(block)
         blocked_v4 = Ranges([*self._special[4], *self._listed[4]])
         blocked_v6 = Ranges([*self._special[6], *self._listed[6], *_embeddings_of(blocked_v4)])
         self._blocked = {4: blocked_v4, 6: blocked_v6}
@@ -158,7 +158,7 @@ class Exclusions:
 
     def remaining(self, network: IPNetwork) -> tuple[list[Span], int]:
         """The parts of the network that may be scanned, and how many of its addresses may not be."""
-        first, last = _ends(network)
+        first, last = ends_of(network)
         spans = list(self.allowed_within(network.version, first, last))
         return spans, last - first + 1 - size(spans)
 
@@ -168,7 +168,7 @@ class Exclusions:
 
     def blocked_within(self, network: IPNetwork) -> str:
         """Why parts of the network may not be scanned: the special-purpose ranges, the first on the block list."""
-        version, (first, last) = network.version, _ends(network)
+        version, (first, last) = network.version, ends_of(network)
         special = [row for row in SPECIAL_RANGES if network.overlaps(row.network) and self._holds(row, network)]
         listed = list(islice(self._listed[version].within(first, last), _EXAMPLES + 1))
         parts = []
@@ -182,7 +182,7 @@ class Exclusions:
 
     def _holds(self, row: SpecialRange, network: IPNetwork) -> bool:
         """Whether something of the row is in the network and not allowed."""
-        (first, last), (row_first, row_last) = _ends(network), _ends(row.network)
+        (first, last), (row_first, row_last) = ends_of(network), ends_of(row.network)
         left = self._special[network.version].within(max(first, row_first), min(last, row_last))
         return next(left, None) is not None
 
@@ -226,14 +226,16 @@ def block_list(lines: Iterable[bytes], path: str) -> list[IPNetwork]:
     return networks
 
 
-def _by_version(networks: Iterable[IPNetwork]) -> dict[int, Ranges]:
+def by_version(networks: Iterable[IPNetwork]) -> dict[int, Ranges]:
+    """Their addresses as numbers, of IPv4 (4) and of IPv6 (6)."""
     spans: dict[int, list[Span]] = {4: [], 6: []}
     for network in networks:
-        spans[network.version].append(_ends(network))
+        spans[network.version].append(ends_of(network))
     return {version: Ranges(ends) for version, ends in spans.items()}
 
 
-def _ends(network: IPNetwork) -> Span:
+def ends_of(network: IPNetwork) -> Span:
+    """The first of its addresses, and the last."""
     return int(network.network_address), int(network.broadcast_address)
 
 
@@ -259,7 +261,7 @@ def _embedded_in(value: int) -> int:
 def _special_range_of(version: int, value: int) -> SpecialRange:
     """The narrowest row that holds the address."""
     rows = (row for row in SPECIAL_RANGES if row.network.version == version)
-    holding = (row for row in rows if _ends(row.network)[0] <= value <= _ends(row.network)[1])
+    holding = (row for row in rows if ends_of(row.network)[0] <= value <= ends_of(row.network)[1])
     return max(holding, key=lambda row: row.network.prefixlen)
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from targets.exclude import SPECIAL_RANGES, Exclusions, Ranges
+from targets.exclude import SPECIAL_RANGES, Exclusions, Ranges, by_version, ends_of
 from targets.network import Span, size
 from targets.target import IPNetwork
 
@@ -15,12 +15,12 @@ class Excluders:
 
     def __init__(self, allow: Iterable[IPNetwork] = (), lists: Mapping[str, Sequence[IPNetwork]] | None = None) -> None:
         """`lists`: the user's, by what they are called."""
-        allowed = _by_version(allow)
+        allowed = by_version(allow)
         narrowest_first = sorted(SPECIAL_RANGES, key=lambda row: -row.network.prefixlen)
-        self._rows = [(name, _by_version(networks)) for name, networks in (lists or {}).items()]
+        self._rows = [(name, by_version(networks)) for name, networks in (lists or {}).items()]
         for row in narrowest_first:
             version: int = row.network.version
-            left = {version: Ranges(allowed[version].without(*_ends(row.network)))}
+            left = {version: Ranges(allowed[version].without(*ends_of(row.network)))}
             self._rows.append((f"{row.network} ({row.purpose}, {row.source})", left))
 
     def count(self, version: int, blocked: Iterable[Span]) -> Counter[str]:
@@ -39,14 +39,3 @@ def blocked_spans(exclusions: Exclusions, version: int, span: Span) -> list[Span
     """The parts of a span that are excluded."""
     allowed = Ranges(exclusions.allowed_within(version, *span))
     return list(allowed.without(*span))
-
-
-def _by_version(networks: Iterable[IPNetwork]) -> dict[int, Ranges]:
-    spans: dict[int, list[Span]] = {4: [], 6: []}
-    for network in networks:
-        spans[network.version].append(_ends(network))
-    return {version: Ranges(ends) for version, ends in spans.items()}
-
-
-def _ends(network: IPNetwork) -> Span:
-    return int(network.network_address), int(network.broadcast_address)
