@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import trio
 
 from scanner.config import Config
-from scanner.connection import Connection, dial
+from scanner.connection import Connection
 from scanner.engine import Engine, OnOver
 from scanner.pace import Learnt
 from scanner.question import Answer
@@ -17,6 +17,7 @@ from scanner.schedule import Queue
 from scanner.standing import Standing
 from scanner.traffic import CUT_OFF, INTERNAL_ERROR, Traffic
 from scanner.vigil import Vigil
+from scanner.wires import dial
 from targets.target import Endpoint
 
 # New objects between two searches for cycles: a scan leaves none, and with Python's own 700 they take 4 to 8 % of it,

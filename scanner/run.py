@@ -31,7 +31,6 @@ from OpenSSL import SSL
 from scanner import __version__
 from scanner.conclusion import Conclusion, Status
 from scanner.config import Config, shown_path, shown_shard
-from scanner.connection import source_addresses
 from scanner.crew import GARBAGE_THRESHOLD, Crew, OwnEngine
 from scanner.dealing import processes_for, shares_of
 from scanner.descriptors import fit_to_descriptors
@@ -59,6 +58,7 @@ from scanner.state import MOST, longest, numbers
 from scanner.summary import Summary
 from scanner.trust import TrustStore
 from scanner.usage import descriptors, memory_bytes
+from scanner.wires import source_addresses
 from scanner.workers import Workers
 from targets.domain_targets import DomainTargets
 from targets.exclude import Exclusions

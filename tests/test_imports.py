@@ -64,6 +64,7 @@ ROOMS = (
             "scanner.standard_error",
             "scanner.log",
             "scanner.vigil",
+            "scanner.wires",
             "scanner.connection",
             "scanner.descriptors",
             "scanner.usage",
@@ -214,7 +215,7 @@ def test_starttls_and_tls_are_strangers(package: str, other: str) -> None:
 @pytest.mark.parametrize(
     ("module", "rooms"),
     [
-        ("socket", {"scanner.connection", "scanner.metrics_server", "targets.resolving.udp"}),
+        ("socket", {"scanner.wires", "scanner.metrics_server", "targets.resolving.udp"}),
         ("time", {"scanner.engine"}),
         ("signal", {"scanner.run", "scanner.cli", "scanner.worker", "scanner.workers"}),
         ("asyncio", set()),

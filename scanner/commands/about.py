@@ -3,11 +3,11 @@
 import typer
 
 from scanner.about import DESCRIPTION, Attribution, advice, probing_txt
-from scanner.connection import source_addresses
 from scanner.engine import wall_clock
 from scanner.options import attribution
 from scanner.options.attribution import contact_uri
 from scanner.refusal import refuse
+from scanner.wires import source_addresses
 
 _DAY_S = 86_400
 

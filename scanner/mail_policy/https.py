@@ -17,12 +17,12 @@ import trio
 from OpenSSL import crypto
 
 from scanner import __version__
-from scanner.connection import outcome_of
 from scanner.mail_policy.mta_sts import MAX_POLICY_BYTES
 from scanner.mail_policy.result import Result
 from scanner.outcome import Verdict
 from scanner.trust import TrustStore
 from scanner.wire_text import printable
+from scanner.wires import outcome_of
 
 PATH = b"/.well-known/mta-sts.txt"
 MAX_RESPONSE_BYTES = MAX_POLICY_BYTES + 32_768  # with its headers, and how it is packed

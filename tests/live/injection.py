@@ -11,12 +11,13 @@ from dataclasses import replace
 
 import pytest
 
-from scanner.connection import Connection, Timeouts, dial
+from scanner.connection import Connection, Timeouts
 from scanner.dialogue import Script, Send
 from scanner.question import Answer, InjectCommand
 from scanner.starttls import SPOKEN, InjectionTest
 from scanner.starttls.injection import Injection, Proof
 from scanner.starttls.result import Names
+from scanner.wires import dial
 from targets.services import SERVICES
 from targets.target import Endpoint, Origin
 from tests.live.scan import OPTIONS, SCAN_WITHIN_S, TLSWEEP

@@ -17,9 +17,9 @@ from math import inf
 
 import trio
 
-from scanner.connection import ConnectFailed, Patience
 from scanner.dialogue import End, WireEnded
 from scanner.outcome import Outcome, Stage, Verdict
+from scanner.wires import ConnectFailed, Patience
 from tests.peers.tls_server import Closed, Speaker
 
 
@@ -164,7 +164,7 @@ class Network:
     dialled: list[str] = field(default_factory=list)
 
     async def dial(self, address: str, port: int, timeout_s: float, patience: Patience) -> Wire:
-        """As `connection.dial`."""
+        """As `wires.dial`."""
         peers = self.peers[address]
         peer = peers[min(self.dialled.count(address), len(peers) - 1)]
         self.dialled.append(address)

@@ -15,22 +15,14 @@ from math import inf
 import pytest
 import trio
 
-from scanner.connection import (
-    ConnectFailed,
-    Connection,
-    Patience,
-    SocketWire,
-    Timeouts,
-    dial,
-    outcome_of,
-    source_addresses,
-)
+from scanner.connection import Connection, Timeouts
 from scanner.dialogue import End, WireEnded
 from scanner.outcome import Outcome, Stage, Verdict
 from scanner.question import Answer, Negotiate, OfferVersion, Question
 from scanner.tls.exchange import Evidence
 from scanner.tls.names import Version
 from scanner.vigil import Vigil
+from scanner.wires import ConnectFailed, Patience, SocketWire, dial, outcome_of, source_addresses
 from targets.services import SERVICES
 from targets.target import Endpoint, Origin
 from tests.peers.memory import DEAF, FIN, RST, STUCK, Act, Network, Peer, Turn, Wire
@@ -452,7 +444,7 @@ def reset(server: socket.socket) -> None:
 
 async def test_crumbs(monkeypatch: pytest.MonkeyPatch) -> None:
     """What comes in crumbs without end has a cap: each of them costs time."""
-    monkeypatch.setattr("scanner.connection.MAX_RECEIVES", 3)
+    monkeypatch.setattr("scanner.wires.MAX_RECEIVES", 3)
     with connected() as (wire, server):
         for _ in range(3):
             server.sendall(b"x")

@@ -6,10 +6,10 @@ from contextlib import suppress
 import pytest
 from OpenSSL import SSL
 
-from scanner.connection import EncryptedWire
 from scanner.dialogue import WireEnded
 from scanner.tls.handshake import HandshakeDialogue, outgoing
 from scanner.tls.wire import ContentType, record
+from scanner.wires import EncryptedWire
 from tests.scanner.tls.test_handshake import TLS13, context
 
 

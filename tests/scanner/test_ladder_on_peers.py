@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from trio.testing import MockClock
 
 from scanner.conclusion import Conclusion, conclude
-from scanner.connection import Connection, Patience, Timeouts
+from scanner.connection import Connection, Timeouts
 from scanner.interview import Interview
 from scanner.ladder import MOST_RUNGS
 from scanner.outcome import Flag
@@ -32,6 +32,7 @@ from scanner.tls.exchange import Evidence, HelloAnswer, exchange
 from scanner.tls.hello import Shape
 from scanner.tls.names import Version, version_of_code
 from scanner.versions import Known, VersionVerdict
+from scanner.wires import Patience
 from targets.services import SERVICES
 from targets.target import Endpoint, Origin
 from tests.conftest import as_written
@@ -188,7 +189,7 @@ class Server:
     dialled: int = 0
 
     async def dial(self, address: str, port: int, timeout_s: float, patience: Patience) -> Wire | Drip:
-        """As `connection.dial`."""
+        """As `wires.dial`."""
         table = self.tables[min(self.dialled, len(self.tables) - 1)]
         self.dialled += 1
         peer = Peer(Afresh(table, UPGRADE if self.service == "smtp" else ()))

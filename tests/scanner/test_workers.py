@@ -16,7 +16,6 @@ import trio.testing
 from trio.abc import ReceiveStream, SendStream
 
 from scanner.config import Config
-from scanner.connection import Patience
 from scanner.dealing import FEW, MOST_AHEAD, MOST_WAITING, shares_of
 from scanner.endpoint_result import TlsaToMatch
 from scanner.engine import GRACE_S
@@ -28,6 +27,7 @@ from scanner.record import Record, Recorder
 from scanner.scribe import Scribe
 from scanner.tls.names import Version
 from scanner.tlsa_set import TlsaSet
+from scanner.wires import Patience
 from scanner.worker import ParentGoneError, serve
 from scanner.workers import LAST_WORDS_S, LATE_S, MOST_FAILURES, MOST_FRUITLESS, SILENCE_S, Child, Workers
 from targets.services import SERVICES

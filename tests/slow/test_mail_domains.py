@@ -20,11 +20,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scanner.config import Config
-from scanner.connection import ConnectFailed, Patience
 from scanner.exit_code import ExitCode
 from scanner.outcome import Outcome, Stage, Verdict
 from scanner.record import Recorder
 from scanner.run import LAST_WORDS_S, Run
+from scanner.wires import ConnectFailed, Patience
 from targets.exclude import Exclusions
 from targets.rules import Rules
 from tests.peers import honest

@@ -8,13 +8,14 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scanner.connection import Connection, Patience, Timeouts
+from scanner.connection import Connection, Timeouts
 from scanner.dialogue import LimitExceeded, Violation
 from scanner.outcome import Flag, Verdict
 from scanner.question import Answer, Negotiate, OfferVersion, Question
 from scanner.starttls.mssql import MAX_EARLY_BYTES, MAX_PACKETS, SENT_PACKET_BYTES, Framing, packets
 from scanner.tls.exchange import Evidence
 from scanner.tls.names import Version
+from scanner.wires import Patience
 from targets.services import SERVICES
 from targets.target import Endpoint, Origin
 from tests.peers.memory import FIN, Act, Network, Peer, Turn, Wire

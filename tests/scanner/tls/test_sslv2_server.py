@@ -7,13 +7,14 @@ from socket import create_server
 import pytest
 import trio
 
-from scanner.connection import Connection, Timeouts, dial
+from scanner.connection import Connection, Timeouts
 from scanner.dialogue import End
 from scanner.question import Answer, OfferVersion
 from scanner.tls import sslv2
 from scanner.tls.exchange import Evidence, HelloAnswer, exchange
 from scanner.tls.hello import client_hello
 from scanner.tls.names import Version
+from scanner.wires import dial
 from targets.services import SERVICES
 from targets.target import Endpoint, Origin
 from tests.peers.sslv2_server import ALL_KINDS, NotUnderstoodError, Sslv2Table, serve
