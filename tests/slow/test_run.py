@@ -11,7 +11,8 @@ import socket
 import ssl
 import struct
 import termios
-from contextlib import AsyncExitStack, closing
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, closing, contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -258,18 +259,29 @@ async def test_a_reader_that_has_enough() -> None:
 # --- signals ----------------------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def handing_down(number: int, handler: signal.Handlers) -> Iterator[None]:
+    """What a process has for a signal that is started meanwhile."""
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 async def test_a_pipe_that_never_ends_and_a_signal(number: int) -> None:
     """Targets are scanned as they come; a signal ends the intake, and what is in flight is finished."""
     options = ("--input", "-", "--versions", "1.2")
-    async with serving({"slow": slow}) as servers, Running(*options) as running:
-        await running.say(f"smtp://{closed().place}\n!\n".encode())
-        await running.read_until(b'"invalid"')
-        await running.read_until(b'"unreachable"')
-        await running.say(f"smtp://{servers['slow'].place}\n".encode())
-        await servers["slow"].visited.wait()
-        running.process.send_signal(number)
-        done = await running.done()
+    with handing_down(signal.SIGHUP, signal.SIG_DFL):  # the tests themselves may run behind nohup
+        async with serving({"slow": slow}) as servers, Running(*options) as running:
+            await running.say(f"smtp://{closed().place}\n!\n".encode())
+            await running.read_until(b'"invalid"')
+            await running.read_until(b'"unreachable"')
+            await running.say(f"smtp://{servers['slow'].place}\n".encode())
+            await servers["slow"].visited.wait()
+            running.process.send_signal(number)
+            done = await running.done()
     assert done.code == 3
     assert not done.end["complete"]
     assert {record["address"]: record["status"] for record in done.endpoints} == {
@@ -283,8 +295,7 @@ async def test_a_pipe_that_never_ends_and_a_signal(number: int) -> None:
 
 async def test_behind_nohup_a_terminal_may_go() -> None:
     """The scan goes on as if nothing had been."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # which a process that is started has, too
-    try:
+    with handing_down(signal.SIGHUP, signal.SIG_IGN):
         async with Running("--input", "-") as running:
             await running.say(f"smtp://{closed().place}\n".encode())
             await running.read_until(b'"unreachable"')
@@ -293,8 +304,6 @@ async def test_behind_nohup_a_terminal_may_go() -> None:
             assert running.process.stdin
             await running.process.stdin.aclose()
             done = await running.done()
-    finally:
-        signal.signal(signal.SIGHUP, before)
     assert done.code == 0
     assert done.end["complete"]
     assert len(done.endpoints) == 2
