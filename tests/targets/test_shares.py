@@ -122,7 +122,9 @@ async def test_the_union_of_all_shares_is_the_whole(lines: list[str], of: int, p
     assert set(whole.endpoints.values()) <= {1}
     assert sum((each.domains for each in shares), Counter()) == whole.domains
     assert sum((each.rejections for each in shares), Counter()) == whole.rejections
-    assert sum(each.duplicates for each in shares) == whole.duplicates
+    # What a domain and a name have in common is a duplicate only where the answers about the domain came first.
+    may_vary = any(line in NAMES for line in lines) and any(line.startswith(("mx:", "srv:")) for line in lines)
+    assert may_vary or sum(each.duplicates for each in shares) == whole.duplicates
     assert {each.lines[:2] for each in shares} == {whole.lines[:2]}
     assert all(each.lines[0] == sum(each.lines[1:]) for each in shares)
     assert whole.lines[1] + sum(each.lines[2] + each.lines[3] for each in shares) == whole.lines[0]
