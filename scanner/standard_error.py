@@ -5,15 +5,15 @@ import select
 import sys
 from contextlib import suppress
 
-OUTPUT, DESCRIPTOR = 1, 2
+OUTPUT, ERRORS = 1, 2  # the descriptors
 PATIENCE_S = 0.1  # enough for a reader that is alive
 
 
 def open_errors() -> None:
     """Where it is closed, it leads nowhere from now on: no output and no connection may get its number."""
     if sys.stderr is None:
-        _lead_nowhere()
-        sys.stderr = open(DESCRIPTOR, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115
+        _lead_nowhere(ERRORS)
+        sys.stderr = open(ERRORS, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115
 
 
 def leave_errors() -> None:
@@ -21,7 +21,7 @@ def leave_errors() -> None:
     try:
         sys.stderr.flush()
     except OSError:
-        _lead_nowhere()
+        _lead_nowhere(ERRORS)
 
 
 def leave_output() -> None:
@@ -36,7 +36,7 @@ def is_terminal() -> bool:
 
 def has_room(patience_s: float = 0) -> bool:
     """Can some lines be written without waiting for the reader?"""
-    return bool(select.select([], [DESCRIPTOR], [], patience_s)[1])
+    return bool(select.select([], [ERRORS], [], patience_s)[1])
 
 
 def log_line(line: str) -> None:
@@ -52,7 +52,7 @@ def print_errors(text: str) -> None:
         sys.stderr.flush()
 
 
-def _lead_nowhere(descriptor: int = DESCRIPTOR) -> None:
+def _lead_nowhere(descriptor: int) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     if nowhere != descriptor:
         os.dup2(nowhere, descriptor)
