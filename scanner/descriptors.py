@@ -1,6 +1,7 @@
 """File descriptors: how many connections this process can hold open."""
 
 import resource
+from contextlib import suppress
 from dataclasses import replace
 
 import structlog
@@ -18,11 +19,11 @@ def fit_to_descriptors(limits: Limits, dns: int, processes: int = 1) -> Limits:
     The soft limit is raised to the hard one first. At most a quarter of all is kept for resolving. Where several
     processes share the connections, each has as many descriptors as we, and none of them resolves.
     """
-    descriptors = _most_descriptors()
-    if descriptors == resource.RLIM_INFINITY:
+    spare = spare_descriptors()
+    if spare is None:
         return limits
-    kept = 0 if processes > 1 else min(dns, max(0, descriptors - OWN) // 4)
-    possible = max(1, descriptors - OWN - kept) * processes
+    kept = 0 if processes > 1 else min(dns, max(0, spare) // 4)
+    possible = max(1, spare - kept) * processes
     if 0 < limits.connections <= possible:
         return limits
     if limits.connections:
@@ -30,11 +31,11 @@ def fit_to_descriptors(limits: Limits, dns: int, processes: int = 1) -> Limits:
     return replace(limits, connections=possible)
 
 
-def _most_descriptors() -> int:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        try:
+def spare_descriptors() -> int | None:
+    """So many may be open at most beside those that we need ourselves, perhaps less than none; None without a limit."""
+    most, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most != hard:
+        with suppress(ValueError, OSError):  # the kernel has a limit of its own
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        except (ValueError, OSError):  # the kernel has a limit of its own
-            return soft
-    return hard
+            most = hard
+    return None if most == resource.RLIM_INFINITY else most - OWN

@@ -5,14 +5,14 @@ import select
 import sys
 from contextlib import suppress
 
-OUTPUT, ERRORS = 1, 2  # the descriptors
+INPUT, OUTPUT, ERRORS = 0, 1, 2  # the descriptors
 PATIENCE_S = 0.1  # enough for a reader that is alive
 
 
 def open_errors() -> None:
     """Where it is closed, it leads nowhere from now on: no output and no connection may get its number."""
     if sys.stderr is None:
-        _lead_nowhere(ERRORS)
+        lead_nowhere(ERRORS)
         sys.stderr = open(ERRORS, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115
 
 
@@ -21,12 +21,12 @@ def leave_errors() -> None:
     try:
         sys.stderr.flush()
     except OSError:
-        _lead_nowhere(ERRORS)
+        lead_nowhere(ERRORS)
 
 
 def leave_output() -> None:
     """Standard output takes no more: what is left to be said there is lost, without another word about it."""
-    _lead_nowhere(OUTPUT)
+    lead_nowhere(OUTPUT)
 
 
 def is_terminal() -> bool:
@@ -52,8 +52,9 @@ def print_errors(text: str) -> None:
         sys.stderr.flush()
 
 
-def _lead_nowhere(descriptor: int) -> None:
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+def lead_nowhere(descriptor: int) -> None:
+    """What is written there is lost, and nothing is to be read."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
     if nowhere != descriptor:
         os.dup2(nowhere, descriptor)
         os.close(nowhere)

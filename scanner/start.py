@@ -4,6 +4,7 @@ import anyio
 import structlog
 from rich.console import Console
 
+from scanner.children import forked
 from scanner.config import Config
 from scanner.exit_code import ExitCode
 from scanner.output_files import OutputError, Outputs, open_outputs
@@ -23,7 +24,7 @@ def start(config: Config) -> ExitCode:
     trust = _trust_store(config.trust)
     watch = _metrics(*config.metrics) if config.metrics else None
     outputs = _open_outputs(config)
-    run = Run(config, outputs.records, trust, outputs.certificates, outputs.recorded, watch)
+    run = Run(config, outputs.records, trust, outputs.certificates, outputs.recorded, watch, forked)
     code = anyio.run(run.scan, backend="trio")
     if config.progress and is_terminal() and has_room(PATIENCE_S):
         Console(stderr=True).print(run.summary.tables())

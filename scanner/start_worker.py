@@ -1,9 +1,10 @@
 """`python -m scanner.start_worker`: a worker, with no more than it needs.
 
-What it imports takes some tenths of a second, and every worker of every run begins with that.
+What it imports takes some tenths of a second: for those that cannot be forked, and those that take a dead one's place.
 """
 
 import gc
+import os
 import sys
 
 
@@ -14,7 +15,7 @@ def main() -> None:
     from scanner import worker
 
     gc.enable()
-    worker.main()
+    worker.work(os.dup(0), os.dup(1))
 
 
 if __name__ == "__main__":

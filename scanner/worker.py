@@ -3,7 +3,7 @@
     standard input ──▶ to do ──▶ engine ──▶ scribe ──▶ standard output
           └──▶ stop, abort; or its end: whoever started us has died, and so do we
 
-`workers.py` starts it by `start_worker.py`. Everything that comes is read at once, whatever the engine has to do: no
+`children.py` starts it. Everything that comes is read at once, whatever the engine has to do: no
 more is sent than it has room for, and an order to stop waits behind nothing.
 """
 
@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
+from typing import NoReturn
 
 import orjson
 import structlog
@@ -43,7 +44,7 @@ from scanner.interview import Interview
 from scanner.pipe import Outbox, PipeClosed, lines_of
 from scanner.record import Recorder
 from scanner.scribe import Scribe
-from scanner.standard_error import print_errors
+from scanner.standard_error import ERRORS, INPUT, OUTPUT, lead_nowhere, print_errors
 from scanner.state import MOST, longest, numbers
 from scanner.usage import descriptors, memory_bytes
 from targets.target import Endpoint
@@ -58,15 +59,15 @@ class ParentGoneError(Exception):
     """Nobody is there any more to give endpoints, or to take records."""
 
 
-def main() -> None:
-    """Work until all is over, or nobody is there who wants it."""
+def work(incoming: int, outgoing: int) -> NoReturn:
+    """Work in this process until all is over, or nobody is there who wants it; between these descriptors."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a death like any other, without a traceback
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # to print to a terminal is none to be stopped for
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # who started us is to be asked
     gc.set_threshold(GARBAGE_THRESHOLD)
-    incoming, outgoing = os.dup(0), os.dup(1)
+    lead_nowhere(INPUT)
     with suppress(OSError):
-        os.dup2(2, 1)  # whatever prints must not do so among the records
+        os.dup2(ERRORS, OUTPUT)  # whatever prints must not do so among the records
     status = 0
     try:
         trio.run(_work, incoming, outgoing)

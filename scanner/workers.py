@@ -9,20 +9,18 @@ for a minute hangs, and is killed. Where none can be started, again and again, t
 """
 
 import signal
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from math import inf
 from typing import Any
 
 import orjson
 import structlog
 import trio
-from trio.abc import ReceiveStream, SendStream
 
+from scanner.children import Child, Start, start_process
 from scanner.conclusion import conclude
 from scanner.crew import Closely
 from scanner.dealing import MOST_DEATHS, Hand
@@ -52,60 +50,6 @@ OnRecord = Callable[[Endpoint, Record, bytes], None]
 OnCertificate = Callable[[Record, bytes], None]
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Child:
-    """A worker that was started: its standard input and output, and how it is sent a signal.
-
-    `wait` is over when it is, and tells how it ended, in words.
-    """
-
-    incoming: SendStream
-    outgoing: ReceiveStream
-    send_signal: Callable[[signal.Signals], None]
-    wait: Callable[[], Awaitable[str]]
-
-
-Start = Callable[[], AbstractAsyncContextManager[Child]]
-
-
-@asynccontextmanager
-async def start_process() -> AsyncIterator[Child]:
-    """A worker in a process group of its own, which no Ctrl-C reaches. Leaving the context ends it.
-
-    Not in a session of its own: if we die while it is stopped, the kernel hangs it up (POSIX.1 _exit, consequences of
-    process termination); else it would stay so for ever.
-    """
-    process = await trio.lowlevel.open_process(
-        [sys.executable, "-P", "-m", "scanner.start_worker"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        process_group=0,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-
-    async def wait() -> str:
-        return _how(await process.wait())
-
-    try:
-        yield Child(process.stdin, process.stdout, process.send_signal, wait)
-    finally:
-        process.kill()
-        with trio.CancelScope(shield=True):
-            await process.wait()
-        for stream in (process.stdin, process.stdout):
-            await trio.aclose_forcefully(stream)
-
-
-def _how(code: int) -> str:
-    if code >= 0:
-        return f"exit status {code}"
-    try:
-        return signal.Signals(-code).name
-    except ValueError:  # of real time
-        return f"signal {-code}"
 
 
 class _Link:

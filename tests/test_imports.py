@@ -84,7 +84,17 @@ ROOMS = (
     Room(("scanner.resume", "scanner.output_files", "scanner.new_file"), IO),
     Room(("scanner.shards",), PURE),
     Room(("scanner.shard_files", "scanner.merge"), IO),
-    Room(("scanner.pipe", "scanner.crew", "scanner.worker", "scanner.start_worker", "scanner.workers"), IO),
+    Room(
+        (
+            "scanner.pipe",
+            "scanner.crew",
+            "scanner.worker",
+            "scanner.start_worker",
+            "scanner.children",
+            "scanner.workers",
+        ),
+        IO,
+    ),
     Room(("scanner.run",), IO),
     Room(("scanner.imagined", "scanner.plan", "scanner.plan_shown"), PURE),
     Room(("scanner.refusal", "scanner.checks", "scanner.start", "scanner.dry_run"), IO),
@@ -217,7 +227,7 @@ def test_starttls_and_tls_are_strangers(package: str, other: str) -> None:
     [
         ("socket", {"scanner.wires", "scanner.metrics_server", "targets.resolving.udp"}),
         ("time", {"scanner.engine"}),
-        ("signal", {"scanner.run", "scanner.cli", "scanner.worker", "scanner.workers"}),
+        ("signal", {"scanner.run", "scanner.cli", "scanner.children", "scanner.worker", "scanner.workers"}),
         ("asyncio", set()),
     ],
 )

@@ -15,6 +15,7 @@ import trio
 import trio.testing
 from trio.abc import ReceiveStream, SendStream
 
+from scanner.children import Child
 from scanner.config import Config
 from scanner.dealing import FEW, MOST_AHEAD, MOST_WAITING, shares_of
 from scanner.endpoint_result import TlsaToMatch
@@ -29,7 +30,7 @@ from scanner.tls.names import Version
 from scanner.tlsa_set import TlsaSet
 from scanner.wires import Patience
 from scanner.worker import ParentGoneError, serve
-from scanner.workers import LAST_WORDS_S, LATE_S, MOST_FAILURES, MOST_FRUITLESS, SILENCE_S, Child, Workers
+from scanner.workers import LAST_WORDS_S, LATE_S, MOST_FAILURES, MOST_FRUITLESS, SILENCE_S, Workers
 from targets.services import SERVICES
 from targets.target import Endpoint, Origin
 from tests.peers.memory import Network, Peer, Wire

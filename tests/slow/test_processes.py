@@ -200,11 +200,11 @@ async def test_a_pause_that_is_the_end() -> None:
     """Whoever closes the shell behind Ctrl-Z leaves no workers there that are stopped for ever."""
     async with serving({"silent": silent}) as servers, running(lines=[f"smtp://{servers['silent'].place}"]) as run:
         await servers["silent"].visited.wait()
-        everybody = [run.process.pid, *await workers(run.process.pid, 1)]
+        at_work, *idle = await workers(run.process.pid, 2)
         run.process.send_signal(signal.SIGTSTP)
-        await stopped(everybody)
+        await stopped([run.process.pid, at_work])
         run.process.kill()
-        await gone(everybody)
+        await gone([run.process.pid, at_work, *idle])
 
 
 async def test_a_terminal_that_is_interrupted() -> None:
@@ -289,7 +289,7 @@ async def test_a_reader_that_has_enough() -> None:
 
 async def test_workers_that_cannot_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The run says so, and ends; what it could not scan is counted."""
-    monkeypatch.setattr("scanner.workers.sys.executable", "/bin/false")
+    monkeypatch.setattr("scanner.children.sys.executable", "/bin/false")
     path = tmp_path / "out.jsonl"
     config = Config((f"smtp://{closed().place}",), allow=(ip_network("127.0.0.0/8"),), processes=2, progress=False)
     with path.open("wb") as output:

@@ -1,0 +1,168 @@
+"""How a worker comes to be, is sent a signal, and is known to be over.
+
+    before the event loop ──▶ forked: has all that we have imported, and takes some milliseconds of CPU to be there
+    at any time           ──▶ a Python of its own, which imports it again: some tenths of a second
+
+The process group of a worker is its own, so that no Ctrl-C reaches it; its session is not: if we die while it is
+stopped, the kernel hangs it up (POSIX.1 _exit, consequences of process termination), else it would stay so for ever.
+"""
+
+import fcntl
+import gc
+import os
+import signal
+import subprocess
+import sys
+import traceback
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import NoReturn
+
+import trio
+from trio.abc import ReceiveStream, SendStream
+
+from scanner import worker
+from scanner.descriptors import spare_descriptors
+
+STANDARD = 3  # descriptors: input, output, errors
+DESCRIPTORS = 3  # that we have of each worker: two pipes, and itself
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A worker that was started: its standard input and output, and how it is sent a signal.
+
+    `wait` is over when it is, and tells how it ended, in words.
+    """
+
+    incoming: SendStream
+    outgoing: ReceiveStream
+    send_signal: Callable[[signal.Signals], None]
+    wait: Callable[[], Awaitable[str]]
+
+
+Start = Callable[[], AbstractAsyncContextManager[Child]]
+
+
+@asynccontextmanager
+async def start_process() -> AsyncIterator[Child]:
+    """A worker that is a Python of its own. Leaving the context ends it. Raises OSError."""
+    process = await trio.lowlevel.open_process(
+        [sys.executable, "-P", "-m", "scanner.start_worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        process_group=0,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+
+    async def wait() -> str:
+        return _how(await process.wait())
+
+    try:
+        yield Child(process.stdin, process.stdout, process.send_signal, wait)
+    finally:
+        process.kill()
+        with trio.CancelScope(shield=True):
+            await process.wait()
+        for stream in (process.stdin, process.stdout):
+            await trio.aclose_forcefully(stream)
+
+
+def forked(count: int) -> Start:
+    """Fork so many workers now; they are handed out one after the other, and then such as `start_process` starts.
+
+    No event loop may run here yet, and no thread. Where the system allows no fork, or tells by no descriptor when a
+    process is over (Linux does), there are fewer, or none. One that nobody asks for ends when we do.
+    """
+    there = deque[_Fork]()
+    if (spare := spare_descriptors()) is not None:
+        count = min(count, spare // DESCRIPTORS)
+    with suppress(OSError):
+        while len(there) < count and hasattr(os, "pidfd_open"):
+            there.append(_Fork())
+    return lambda: there.popleft().adopted() if there else start_process()
+
+
+class _Fork:
+    """A worker that was forked, and waits to be told something."""
+
+    def __init__(self) -> None:
+        """Raises OSError."""
+        with ExitStack() as pipes:
+            theirs, self._incoming = _pipe(pipes)
+            self._outgoing, their_own = _pipe(pipes)
+            self._pid = os.fork()
+            if not self._pid:
+                _work(theirs, their_own)
+            os.setpgid(self._pid, 0)
+            self._over = os.pidfd_open(self._pid)
+            pipes.pop_all()
+        os.close(theirs)
+        os.close(their_own)
+        self._how: str | None = None
+
+    @asynccontextmanager
+    async def adopted(self) -> AsyncIterator[Child]:
+        """Leaving the context ends it."""
+        incoming, outgoing = trio.lowlevel.FdStream(self._incoming), trio.lowlevel.FdStream(self._outgoing)
+        try:
+            yield Child(incoming, outgoing, self._send_signal, self._wait)
+        finally:
+            self._send_signal(signal.SIGKILL)
+            with trio.CancelScope(shield=True):
+                await self._wait()
+            os.close(self._over)
+            for stream in (incoming, outgoing):
+                await trio.aclose_forcefully(stream)
+
+    def _send_signal(self, number: signal.Signals) -> None:
+        if self._how is None:
+            signal.pidfd_send_signal(self._over, number)
+
+    async def _wait(self) -> str:
+        if self._how is None:
+            await trio.lowlevel.wait_readable(self._over)
+            self._how = self._buried()
+        return self._how
+
+    def _buried(self) -> str:
+        """How it ended. It is over: nothing waits here."""
+        return _how(os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1]))
+
+
+def _pipe(pipes: ExitStack) -> tuple[int, int]:
+    """The end to read from, and the one to write to."""
+    ends = os.pipe()
+    for end in ends:
+        pipes.callback(os.close, end)
+    return ends
+
+
+def _work(incoming: int, outgoing: int) -> NoReturn:
+    """Be a worker. Nothing of what was open is ours but its own pipes and standard error."""
+    try:
+        gc.freeze()  # what is here stays
+        incoming, outgoing = (fcntl.fcntl(end, fcntl.F_DUPFD, STANDARD) for end in (incoming, outgoing))
+        for descriptor in map(int, os.listdir("/proc/self/fd")):
+            if descriptor >= STANDARD and descriptor not in (incoming, outgoing):
+                with suppress(OSError):
+                    os.close(descriptor)
+        worker.work(incoming, outgoing)
+    except KeyboardInterrupt:
+        pass
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(1)
+
+
+def _how(code: int) -> str:
+    if code >= 0:
+        return f"exit status {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:  # of real time
+        return f"signal {-code}"

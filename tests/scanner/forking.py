@@ -1,0 +1,72 @@
+"""A process that forks workers, and tells what became of them, for test_children.py: no thread and no loop is here yet.
+
+`python -m tests.scanner.forking [more]` prints JSON lines; with `more`, the process ids of two that it leaves alone.
+"""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from scanner.children import Child, Start, forked
+from scanner.config import Config
+from scanner.errand import END, Errand, errand_line
+from scanner.question import Wanted
+from tests.peers.processes import workers_of
+
+ERRAND = errand_line(Errand("0" * 26, Config(wanted=Wanted(()))))
+
+
+async def lives(start: Start) -> dict[str, Any]:
+    """Of three, of whom two are there already."""
+    facts: dict[str, Any] = {"children": children(), "groups": list(map(os.getpgid, children()))}
+    async with start() as first:  # which works to its end
+        facts["first"] = await greeting(first)
+        facts["kept"] = kept(children()[0])
+        await first.incoming.send_all(END + b"\n")
+        while await first.outgoing.receive_some():
+            pass
+        facts["first_end"] = await first.wait(), await first.wait()
+    async with start() as second:  # which is killed
+        facts["second"] = await greeting(second)
+        second.send_signal(signal.SIGKILL)
+        facts["second_end"] = await second.wait()
+        second.send_signal(signal.SIGKILL)  # to nobody
+    async with start() as third:  # which is left while it works
+        facts["third"] = await greeting(third)
+        facts["third_command"] = command(children()[-1])
+    facts["left"] = children()
+    return facts
+
+
+async def greeting(child: Child) -> str | None:
+    """The type of its first word; None if it never came to be a worker."""
+    await child.incoming.send_all(ERRAND + b"\n")
+    said = await child.outgoing.receive_some()
+    return str(json.loads(said.splitlines()[0])["type"]) if said else None
+
+
+def children() -> list[int]:
+    """Process ids, in the order of their starts."""
+    return workers_of(os.getpid())
+
+
+def command(pid: int) -> list[str]:
+    """As it was started."""
+    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
+
+
+def kept(pid: int) -> list[str]:
+    """What it has open."""
+    return [str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir()]
+
+
+if __name__ == "__main__":
+    print(json.dumps(trio.run(lives, forked(2))), flush=True)
+    if sys.argv[1:]:
+        forked(2)
+        print(json.dumps(children()))
