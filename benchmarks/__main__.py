@@ -17,11 +17,12 @@ from typing import Annotated, Any, assert_never
 import typer
 
 from benchmarks import history, plot
+from benchmarks.awake import idle_cores_awake
 from benchmarks.cases import Costs, certificates, growth, memory
 from benchmarks.cost import Yardsticks
 from benchmarks.dead import mostly_dead
 from benchmarks.distance import distant
-from benchmarks.figure import Figure
+from benchmarks.figure import AWAKE, Figure, figures_of
 from benchmarks.fleet import Fleet, fleet
 from benchmarks.peers import Peer, peers
 from benchmarks.processes import processes
@@ -59,12 +60,17 @@ def main(
 ) -> None:
     """Measure what a scan costs its client, against `openssl s_time` and a bare epoll loop in the same run."""
     scale, parts = FULL if full else BENCH, tuple(only or Part)
-    with tempfile.TemporaryDirectory(prefix="tlsweep-bench-") as directory, fleet() as servers:
+    with (
+        tempfile.TemporaryDirectory(prefix="tlsweep-bench-") as directory,
+        idle_cores_awake() as is_awake,
+        fleet() as servers,
+    ):
         figures = measured(scale, parts, servers, Path(directory))
         others = peers(servers) if Part.PEERS in parts else []
-        document = _document(figures, others, servers.server)
+        document = {**_document(figures, others, servers.server), AWAKE: is_awake}
     print_all(figures, others)
-    _write(output, document, figures)
+    print("idle cores were kept awake" if is_awake else "idle cores slept: to keep them awake takes root, and Linux")
+    _write(output, document)
     if only is None:
         _remember(kept, output.with_suffix(".svg"), document)
     sys.exit(any(figure.reached is False for figure in figures))
@@ -117,11 +123,11 @@ def _document(figures: Sequence[Figure], others: Sequence[Peer], server: str) ->
     }
 
 
-def _write(output: Path, document: dict[str, Any], figures: Sequence[Figure]) -> None:
+def _write(output: Path, document: dict[str, Any]) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(document, indent=2) + "\n")
     tracker = output.with_suffix(".tracker.json")
-    tracker.write_text(json.dumps(tracked(figures), indent=2, ensure_ascii=False) + "\n")
+    tracker.write_text(json.dumps(tracked(figures_of(document)), indent=2, ensure_ascii=False) + "\n")
     print(f"raw figures: {output}; for a tracker: {tracker}")
 
 

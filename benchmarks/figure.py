@@ -8,6 +8,7 @@ from typing import Any
 RATIO, SHARE, KILOBYTES, TIMES = "ratio", "share", "KB", "times"
 COMPARABLE = frozenset({RATIO, SHARE, KILOBYTES, TIMES})
 CPU, OF_WALL = "µs CPU", "of wall"
+AWAKE = "idle cores awake"  # in a results file, whether they were; see awake.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,14 @@ class Figure:
 
 
 def figures_of(document: dict[str, Any]) -> list[Figure]:
-    """Those of a results file."""
-    fields = ("name", "unit", "aim", "failures", "samples")
+    """Those of a results file. Where idle cores were kept awake, what that makes less has it in its name."""
+    fields = ("unit", "aim", "failures", "samples")
     return [
-        Figure(values=tuple(each["values"]), **{field: each[field] for field in fields}) for each in document["figures"]
+        Figure(_name(each, document), values=tuple(each["values"]), **{field: each[field] for field in fields})
+        for each in document["figures"]
     ]
+
+
+def _name(figure: dict[str, Any], document: dict[str, Any]) -> str:
+    is_less = document.get(AWAKE) and figure["unit"] not in (KILOBYTES, TIMES)
+    return f"{figure['name']}, {AWAKE}" if is_less else str(figure["name"])

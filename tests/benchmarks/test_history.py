@@ -54,6 +54,16 @@ def test_dated_results_are_part_of_it(tmp_path: Path) -> None:
     assert nights(tmp_path / "none", tmp_path / "none") == []
 
 
+def test_what_was_measured_while_cores_were_awake() -> None:
+    """Is not drawn into one line with the rest, nor compared with it; but for what has nothing to do with it."""
+    figures = RATIO, Figure("held", "KB", (1.0,)), Figure("idle", "share", (0.03,))
+    asleep, awake = ({**document(0, *figures), "idle cores awake": is_awake} for is_awake in (False, True))
+    read = [night_of(json.loads(json.dumps(each))) for each in (document(0, *figures), asleep, awake)]
+    assert read[0] == read[1]
+    assert list(read[1].points) == [RATIO.name, "held", "idle"]
+    assert list(read[2].points) == [f"{RATIO.name}, idle cores awake", "held", "idle, idle cores awake"]
+
+
 def test_the_results_that_are_kept_can_be_read() -> None:
     """Those of this repository, of before and of now, have what is drawn."""
     shown = nights(Path("none"), Path(__file__).parents[2] / "benchmarks" / "results")
