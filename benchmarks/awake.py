@@ -2,7 +2,7 @@
 
 The core of a server that waits is asleep, and a packet over loopback has to wake it: the client that sends pays for
 that, on a virtual machine by leaving it, and finds its caches cold. Over a network nobody pays for another's sleep. So
-a client seemed to take a sixth more where its server had less to do, and a ratio was as unsteady as the servers' load.
+an endpoint seemed to take 11 % more than it does, and one with STARTTLS, whose server has less to do, 15 to 20 %.
 """
 
 import os
@@ -19,14 +19,20 @@ _MICROSECONDS = struct.Struct("=i")
 @contextmanager
 def idle_cores_awake() -> Iterator[bool]:
     """For as long as this lasts, where the kernel has it and lets us (Linux, root): are they?"""
+    held = _hold()
     try:
-        driver = _DRIVER.read_text().strip()
-        descriptor = os.open(_LATENCY, os.O_WRONLY)
-    except OSError:
-        yield False
-        return
-    try:
-        os.write(descriptor, _MICROSECONDS.pack(0))
-        yield driver != "none"
+        yield held is not None
     finally:
-        os.close(descriptor)
+        if held is not None:
+            os.close(held)
+
+
+def _hold() -> int | None:
+    try:
+        if _DRIVER.read_text().strip() == "none":
+            return None
+        descriptor = os.open(_LATENCY, os.O_WRONLY)
+        os.write(descriptor, _MICROSECONDS.pack(0))
+    except OSError:
+        return None
+    return descriptor

@@ -26,7 +26,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.figure import COMPARABLE, TIMES, Figure, figures_of
+from benchmarks.figure import AWAKE, COMPARABLE, TIMES, Figure, figures_of
 
 LEAST_NOISE = 0.03  # of the base's median
 NOISE_OF_ONE = 0.10  # where there is no spread
@@ -102,6 +102,8 @@ def main(
 ) -> None:
     """Say what changed, and name what got worse by more than its noise."""
     documents = [_read(path) for path in (base, new)]
+    if len({bool(document.get(AWAKE)) for document in documents}) > 1:
+        _refuse(f"{base} and {new} tell of different things: the one has {AWAKE}, and the other not")
     comparison = compared(*map(figures_of, documents))
     if not comparison.changes:
         _refuse(f"{base} and {new} have no figure in common")

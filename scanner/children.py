@@ -14,8 +14,7 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import NoReturn
@@ -32,7 +31,7 @@ DESCRIPTORS = 3  # that we have of each worker: two pipes, and itself
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A worker that was started: its standard input and output, and how it is sent a signal.
+    """A worker that was started: what goes to it and comes from it, and how it is sent a signal.
 
     `wait` is over when it is, and tells how it ended, in words.
     """
@@ -71,19 +70,21 @@ async def start_process() -> AsyncIterator[Child]:
             await trio.aclose_forcefully(stream)
 
 
-def forked(count: int) -> Start:
-    """Fork so many workers now; they are handed out one after the other, and then such as `start_process` starts.
+def forked(count: int) -> list[Start]:
+    """Fork so many workers now, each to be taken once. One that nobody takes ends when we do.
 
-    No event loop may run here yet, and no thread. Where the system allows no fork, or tells by no descriptor when a
-    process is over (Linux does), there are fewer, or none. One that nobody asks for ends when we do.
+    No event loop may run here yet, and no thread. There are fewer, or none, where the system allows no more, and where
+    it has no descriptor that tells when a process is over: Linux has.
     """
-    there = deque[_Fork]()
+    if not hasattr(os, "pidfd_open"):
+        return []
     if (spare := spare_descriptors()) is not None:
-        count = min(count, spare // DESCRIPTORS)
+        count = min(count, spare // 2 // DESCRIPTORS)  # the other half is for files and the DNS
+    forks: list[Start] = []
     with suppress(OSError):
-        while len(there) < count and hasattr(os, "pidfd_open"):
-            there.append(_Fork())
-    return lambda: there.popleft().adopted() if there else start_process()
+        while len(forks) < count:
+            forks.append(_Fork().adopted)
+    return forks
 
 
 class _Fork:
@@ -91,15 +92,14 @@ class _Fork:
 
     def __init__(self) -> None:
         """Raises OSError."""
-        with ExitStack() as pipes:
-            theirs, self._incoming = _pipe(pipes)
-            self._outgoing, their_own = _pipe(pipes)
-            self._pid = os.fork()
-            if not self._pid:
-                _work(theirs, their_own)
+        with ExitStack() as undone:
+            theirs, self._incoming = _pipe(undone)
+            self._outgoing, their_own = _pipe(undone)
+            self._pid = _forked(theirs, their_own)
+            undone.callback(_end, self._pid)
             os.setpgid(self._pid, 0)
             self._over = os.pidfd_open(self._pid)
-            pipes.pop_all()
+            undone.pop_all()
         os.close(theirs)
         os.close(their_own)
         self._how: str | None = None
@@ -119,26 +119,33 @@ class _Fork:
                 await trio.aclose_forcefully(stream)
 
     def _send_signal(self, number: signal.Signals) -> None:
-        if self._how is None:
+        with suppress(ProcessLookupError):  # it is over
             signal.pidfd_send_signal(self._over, number)
 
     async def _wait(self) -> str:
         if self._how is None:
             await trio.lowlevel.wait_readable(self._over)
-            self._how = self._buried()
+            self._how = _buried(self._pid)
         return self._how
 
-    def _buried(self) -> str:
-        """How it ended. It is over: nothing waits here."""
-        return _how(os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1]))
 
-
-def _pipe(pipes: ExitStack) -> tuple[int, int]:
+def _pipe(undone: ExitStack) -> tuple[int, int]:
     """The end to read from, and the one to write to."""
     ends = os.pipe()
     for end in ends:
-        pipes.callback(os.close, end)
+        undone.callback(os.close, end)
     return ends
+
+
+def _forked(incoming: int, outgoing: int) -> int:
+    """The process id of a worker between these. No signal comes to it before it knows what to do with it."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, worker.LEFT_TO_THE_PARENT)
+    try:
+        if not (pid := os.fork()):
+            _work(incoming, outgoing)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    return pid
 
 
 def _work(incoming: int, outgoing: int) -> NoReturn:
@@ -146,17 +153,36 @@ def _work(incoming: int, outgoing: int) -> NoReturn:
     try:
         gc.freeze()  # what is here stays
         incoming, outgoing = (fcntl.fcntl(end, fcntl.F_DUPFD, STANDARD) for end in (incoming, outgoing))
-        for descriptor in map(int, os.listdir("/proc/self/fd")):
-            if descriptor >= STANDARD and descriptor not in (incoming, outgoing):
-                with suppress(OSError):
-                    os.close(descriptor)
+        _close_all_but(incoming, outgoing)
         worker.work(incoming, outgoing)
-    except KeyboardInterrupt:
-        pass
     except BaseException:
         traceback.print_exc()
     finally:
         os._exit(1)
+
+
+def _close_all_but(*kept: int) -> None:
+    try:
+        there: Iterable[int] = map(int, os.listdir("/proc/self/fd"))
+    except OSError:
+        there = range(os.sysconf("SC_OPEN_MAX"))
+    for descriptor in there:
+        if descriptor >= STANDARD and descriptor not in kept:
+            with suppress(OSError):
+                os.close(descriptor)
+
+
+def _end(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+    _buried(pid)
+
+
+def _buried(pid: int) -> str:
+    """How it ended; nobody knows where whoever started us has had SIGCHLD ignored."""
+    try:
+        return _how(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    except ChildProcessError:
+        return "exit status unknown"
 
 
 def _how(code: int) -> str:

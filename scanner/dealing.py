@@ -18,7 +18,7 @@ from dataclasses import replace
 from scanner.limits import Limits
 from targets.target import Endpoint
 
-ONE_IS_ENOUGH = 2_000  # endpoints: before that, workers have hardly started
+ONE_IS_ENOUGH = 2_000  # endpoints: one process has them in a few seconds
 MOST_AHEAD = 2_000  # endpoints that were sent, and are not begun yet as far as the worker has said
 MOST_WAITING = 4_000  # before the intake is held back; a worker that hangs does so no sooner
 MOST_DEATHS = 3

@@ -17,7 +17,7 @@ import os
 import secrets
 import signal
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from math import inf
@@ -29,7 +29,7 @@ import trio
 from OpenSSL import SSL
 
 from scanner import __version__
-from scanner.children import Start, start_process
+from scanner.children import Start
 from scanner.conclusion import Conclusion, Status
 from scanner.config import Config, shown_path, shown_shard
 from scanner.crew import GARBAGE_THRESHOLD, Crew, OwnEngine
@@ -94,11 +94,11 @@ class Run:
         certificates: Output | int | None = None,
         recorded: Recorded | None = None,
         watch: Watch | None = None,
-        prepare: Callable[[int], Start] = lambda _: start_process,
+        fork: Callable[[int], Sequence[Start]] = lambda _: (),
     ) -> None:
         """An output may be a descriptor. `certificates`: a file for them; `recorded`: what both hold already.
 
-        `watch` may look all the while at how it stands. `prepare`: who starts workers, of which there will be so many.
+        `watch` may look all the while at how it stands. `fork` has the first workers there, before the event loop.
         """
         self._watch = watch
         self._is_resumed = recorded is not None
@@ -139,7 +139,7 @@ class Run:
         )
         unseen = self._recorded.certificates_seen if self._certificates else None
         self._scribe = Scribe(self.recorder, self._desk.tlsa_of, unseen)
-        self._workers = self._workers_of(self.config, prepare) if self.config.processes != 1 else None
+        self._workers = self._workers_of(self.config, fork) if self.config.processes != 1 else None
         self._engine: Crew = self._workers or OwnEngine(self.config, self._over)
         self._name_check: NameCheck | None = None  # of our name in EHLO
         self._unusable = False
@@ -155,13 +155,13 @@ class Run:
         limits = fit_to_descriptors(config.limits, self._resolver.descriptors, processes)
         return replace(config, processes=processes, limits=limits)
 
-    def _workers_of(self, config: Config, prepare: Callable[[int], Start]) -> Workers:
+    def _workers_of(self, config: Config, fork: Callable[[int], Sequence[Start]]) -> Workers:
         errands = [
             Errand(self.recorder.run_id, replace(config, limits=limits), bool(self._certificates), self._trust)
             for limits in shares_of(config.limits, config.processes or 1)
         ]
-        start, tlsa_of = prepare(len(errands)), self._desk.tlsa_of
-        return Workers(errands, tlsa_of, self._over_elsewhere, self._certificate_elsewhere, self._over, start=start)
+        first, tlsa_of = fork(len(errands)), self._desk.tlsa_of
+        return Workers(errands, tlsa_of, self._over_elsewhere, self._certificate_elsewhere, self._over, first=first)
 
     async def scan(self) -> ExitCode:
         """Everything, from the first record to the last."""

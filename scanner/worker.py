@@ -1,10 +1,10 @@
-"""A worker: one engine in a process of its own, which reads endpoints on its standard input and writes their records.
+"""A worker: one engine in a process of its own, which reads endpoints from a pipe, and writes their records to one.
 
-    standard input ──▶ to do ──▶ engine ──▶ scribe ──▶ standard output
-          └──▶ stop, abort; or its end: whoever started us has died, and so do we
+    incoming ──▶ to do ──▶ engine ──▶ scribe ──▶ outgoing
+        └──▶ stop, abort; or its end: whoever started us has died, and so do we
 
-`children.py` starts it. Everything that comes is read at once, whatever the engine has to do: no
-more is sent than it has room for, and an order to stop waits behind nothing.
+`children.py` starts it. Everything that comes is read at once, whatever the engine has to do: no more is sent than it
+has room for, and an order to stop waits behind nothing. Signals are for whoever started us, who tells us what to do.
 """
 
 import gc
@@ -49,6 +49,9 @@ from scanner.state import MOST, longest, numbers
 from scanner.usage import descriptors, memory_bytes
 from targets.target import Endpoint
 
+NAME = "tlsweep-worker"  # to `ps`, `top` and `killall`; of 15 letters at most
+# By `pkill tlsweep`, say, or by whoever stops a service: all of its processes are sent the same.
+LEFT_TO_THE_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGTSTP, signal.SIGUSR1)
 GATHER_S = 0.2
 SPEAK_EVERY_S = 0.25
 REPORT_EVERY = 4  # times that it speaks
@@ -61,11 +64,14 @@ class ParentGoneError(Exception):
 
 def work(incoming: int, outgoing: int) -> NoReturn:
     """Work in this process until all is over, or nobody is there who wants it; between these descriptors."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a death like any other, without a traceback
+    for number in LEFT_TO_THE_PARENT:
+        signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # to print to a terminal is none to be stopped for
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # who started us is to be asked
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, LEFT_TO_THE_PARENT)
+    _call_ourselves(NAME)
     gc.set_threshold(GARBAGE_THRESHOLD)
-    lead_nowhere(INPUT)
+    with suppress(OSError):
+        lead_nowhere(INPUT)
     with suppress(OSError):
         os.dup2(ERRORS, OUTPUT)  # whatever prints must not do so among the records
     status = 0
@@ -74,6 +80,11 @@ def work(incoming: int, outgoing: int) -> NoReturn:
     except* (ParentGoneError, PipeClosed):
         status = 1  # there is nobody to tell
     os._exit(status)  # all is said, and to take leave of every object takes as long as a hundred endpoints
+
+
+def _call_ourselves(name: str) -> None:
+    with suppress(OSError), open("/proc/self/comm", "w") as file:
+        file.write(name)
 
 
 async def _work(incoming: int, outgoing: int) -> None:

@@ -10,9 +10,10 @@ for a minute hangs, and is killed. Where none can be started, again and again, t
 
 import signal
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import zip_longest
 from math import inf
 from typing import Any
 
@@ -55,8 +56,9 @@ log = structlog.get_logger()
 class _Link:
     """The place of a worker: what it has to know, what it has in hand, and the one that is there now, if any."""
 
-    def __init__(self, errand: Errand) -> None:
+    def __init__(self, errand: Errand, born: Start | None) -> None:
         self.errand = errand
+        self.born = born  # the first worker, if it is there already
         self.hand = Hand()
         self.is_wanted = trio.Event()
         self.child: Child | None = None
@@ -124,14 +126,16 @@ class Workers:
         on_certificate: OnCertificate,
         on_over: OnOver,
         *,
+        first: Iterable[Start] = (),
         start: Start = start_process,
         silence_s: float = SILENCE_S,
     ) -> None:
         """`on_record` hears of each endpoint once: its record, which is also a line; or `on_over`, if it is given up.
 
         `on_certificate` hears of a certificate before the first endpoint that has it, and may do so several times.
+        `first`: of as many workers as possible, each one's first life; `start` begins all others.
         """
-        self._links = [_Link(errand) for errand in errands]
+        self._links = [_Link(errand, born) for errand, born in zip_longest(errands, first)]
         self._config = errands[0].config
         self._tlsa_of = tlsa_of
         self._on_record = on_record
@@ -278,8 +282,9 @@ class Workers:
     async def _one_life(self, link: _Link) -> str:
         """From the start of a worker to its end; how it died, if it did."""
         link.spoke = link.is_over = False
+        start, link.born = link.born or self._start, None
         try:
-            async with self._start() as child:
+            async with start() as child:
                 await self._hear_out(link, child)
                 return "" if link.is_over else await self._ending(child)
         except OSError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.compare import Change, compared
-from benchmarks.figure import Figure
+from benchmarks.figure import AWAKE, Figure
 
 ROOT = Path(__file__).parents[2]
 SEED = 20261128
@@ -117,6 +117,16 @@ def test_runs_with_nothing_in_common(tmp_path: Path) -> None:
     status, said = run(results(tmp_path / "a", ratio(1.0, name="a")), results(tmp_path / "b", ratio(1.0, name="b")))
     assert status == 2
     assert "have no figure in common" in said
+
+
+def test_cores_that_slept_and_cores_that_did_not(tmp_path: Path) -> None:
+    """What was counted and weighed would be the same; but nobody is to take that for no change in costs."""
+    base = results(tmp_path / "base", ratio(1.0), Figure("held", "KB", (1.0,)))
+    new = tmp_path / "new"
+    new.write_text(json.dumps({**json.loads(base.read_text()), AWAKE: True}))
+    assert run(new, new)[0] == 0
+    status, said = run(base, new)
+    assert (status, said) == (2, f"{base} and {new} tell of different things: the one has {AWAKE}, and the other not\n")
 
 
 @pytest.mark.parametrize(

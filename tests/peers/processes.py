@@ -43,6 +43,11 @@ async def stopped(pids: Sequence[int], *, are_stopped: bool = True) -> None:
             await trio.sleep(0.01)
 
 
+def name_of(pid: int) -> str:
+    """What `ps -o comm` shows."""
+    return Path(f"/proc/{pid}/comm").read_text().rstrip("\n")
+
+
 def _is_alive(pid: int) -> bool:
     return _state(pid) not in ("Z", "")
 

@@ -1,10 +1,11 @@
 """A process that forks workers, and tells what became of them, for test_children.py: no thread and no loop is here yet.
 
-`python -m tests.scanner.forking [more]` prints JSON lines; with `more`, the process ids of two that it leaves alone.
+`python -m tests.scanner.forking [WORLD]` prints JSON lines.
 """
 
 import json
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 import trio
 
-from scanner.children import Child, Start, forked
+from scanner.children import Child, Start, forked, start_process
 from scanner.config import Config
 from scanner.errand import END, Errand, errand_line
 from scanner.question import Wanted
@@ -21,22 +22,23 @@ from tests.peers.processes import workers_of
 ERRAND = errand_line(Errand("0" * 26, Config(wanted=Wanted(()))))
 
 
-async def lives(start: Start) -> dict[str, Any]:
+async def lives(starts: list[Start]) -> dict[str, Any]:
     """Of three, of whom two are there already."""
+    begin_first, begin_second = starts
     facts: dict[str, Any] = {"children": children(), "groups": list(map(os.getpgid, children()))}
-    async with start() as first:  # which works to its end
+    async with begin_first() as first:  # which works to its end
         facts["first"] = await greeting(first)
         facts["kept"] = kept(children()[0])
         await first.incoming.send_all(END + b"\n")
         while await first.outgoing.receive_some():
             pass
         facts["first_end"] = await first.wait(), await first.wait()
-    async with start() as second:  # which is killed
+    async with begin_second() as second:  # which is killed
         facts["second"] = await greeting(second)
         second.send_signal(signal.SIGKILL)
         facts["second_end"] = await second.wait()
         second.send_signal(signal.SIGKILL)  # to nobody
-    async with start() as third:  # which is left while it works
+    async with start_process() as third:  # which is left while it works
         facts["third"] = await greeting(third)
         facts["third_command"] = command(children()[-1])
     facts["left"] = children()
@@ -62,11 +64,34 @@ def command(pid: int) -> list[str]:
 
 def kept(pid: int) -> list[str]:
     """What it has open."""
-    return [str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir()]
+    return [os.readlink(each) for each in os.scandir(f"/proc/{pid}/fd")]
+
+
+def refuse(*_: object) -> None:
+    """As a kernel that does not know what it is asked for, or may not tell."""
+    raise PermissionError
+
+
+def main(world: str) -> None:
+    """`left`: two that nobody takes; else what is different with this system."""
+    match world:
+        case "left":
+            print(json.dumps([len(forked(2)), children()]))
+            return
+        case "few-descriptors":
+            resource.setrlimit(resource.RLIMIT_NOFILE, (42, 42))
+            print(json.dumps([len(forked(50)), len(children())]))
+            return
+        case "no-pidfd":
+            os.pidfd_open = refuse  # type: ignore[assignment]
+            print(json.dumps([len(forked(2)), children()]))
+            return
+        case "no-proc":
+            os.listdir = refuse  # type: ignore[assignment]
+        case "no-sigchld":
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    print(json.dumps(trio.run(lives, forked(2))))
 
 
 if __name__ == "__main__":
-    print(json.dumps(trio.run(lives, forked(2))), flush=True)
-    if sys.argv[1:]:
-        forked(2)
-        print(json.dumps(children()))
+    main(sys.argv[1] if sys.argv[1:] else "as it is")

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -79,6 +79,7 @@ class Scan:
     config: Config = CONFIG
     behaviours: Sequence[Behaviour] = ()
     certificates: bool = False
+    first: int = 0  # workers that are there before they are wanted
     tlsa_of: Callable[[Endpoint], TlsaToMatch | None] = lambda _: None
     lethal: frozenset[str] = frozenset()  # whoever connects to these addresses dies
     records: list[Record] = field(default_factory=list)
@@ -87,6 +88,8 @@ class Scan:
     seen: list[Record] = field(default_factory=list)  # certificates
     scopes: list[trio.CancelScope] = field(default_factory=list)  # of the workers, in the order of their starts
     connected: Counter[str] = field(default_factory=Counter)  # addresses
+    taken: int = 0  # of those that were there
+    started: int = 0  # others
 
     def __post_init__(self) -> None:
         shares = shares_of(self.config.limits, self.processes)
@@ -98,6 +101,7 @@ class Scan:
             self._over,
             lambda record, _: self.seen.append(record),
             lambda *ended: self.given_up.append(scribe.over(*ended).record["id"]),
+            first=[self._take] * self.first,
             start=self._start,
         )
 
@@ -124,8 +128,16 @@ class Scan:
         self.records.append(record)
         self.lines.append(line)
 
+    def _take(self) -> AbstractAsyncContextManager[Child]:
+        self.taken += 1
+        return self._live()
+
+    def _start(self) -> AbstractAsyncContextManager[Child]:
+        self.started += 1
+        return self._live()
+
     @asynccontextmanager
-    async def _start(self) -> AsyncIterator[Child]:
+    async def _live(self) -> AsyncIterator[Child]:
         ours, incoming = trio.testing.memory_stream_one_way_pair()
         outgoing, theirs = trio.testing.memory_stream_one_way_pair()
         scope, is_over = trio.CancelScope(), trio.Event()
@@ -291,6 +303,18 @@ async def test_workers_that_cannot_be_started(
     end = scan.workers.standing()
     assert (end.taken, end.recorded, end.unfinished) == (10, len(scan.given_up), 10 - len(scan.given_up))
     assert logs[-1]["event"] == "workers cannot be started or kept alive, and so the run stops"
+
+
+async def test_first_workers_that_are_dead_already(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is the first of one place alone: the next one there is started anew, however many are dead."""
+    scan = Scan(endpoints_in(1, 50), processes=MOST_FAILURES + 1, behaviours=[dies], first=MOST_FAILURES + 1)
+    with structlog.testing.capture_logs() as logs:
+        await scan.run(monkeypatch)
+    scan.check()
+    assert [log["event"] for log in logs] == ["a worker could not be started"]
+    assert (scan.taken, scan.started) == (1, 1)
 
 
 async def test_workers_that_die_of_everything(

@@ -18,7 +18,7 @@ from scanner.config import Config
 from scanner.exit_code import ExitCode
 from scanner.run import Run
 from tests.peers.command import WITHIN_S, Done, Running, records_of, scan, wrapped
-from tests.peers.processes import gone, stopped, workers, workers_of
+from tests.peers.processes import gone, name_of, stopped, workers, workers_of
 from tests.peers.scripted import Talk, closed, serving, smtp
 from tests.peers.tls_server import TlsServer, smtp_inside
 
@@ -94,7 +94,7 @@ async def test_the_same_records(tmp_path: Path) -> None:
     assert kept[0] == kept[1] == kept[2] != set()
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGSEGV])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGABRT, signal.SIGSEGV])
 async def test_a_worker_that_is_killed(number: int) -> None:
     """It is said, another takes its place, and every endpoint has one record."""
     async with serving({"slow": slow, "good": good}) as servers:
@@ -200,11 +200,11 @@ async def test_a_pause_that_is_the_end() -> None:
     """Whoever closes the shell behind Ctrl-Z leaves no workers there that are stopped for ever."""
     async with serving({"silent": silent}) as servers, running(lines=[f"smtp://{servers['silent'].place}"]) as run:
         await servers["silent"].visited.wait()
-        at_work, *idle = await workers(run.process.pid, 2)
+        everybody = [run.process.pid, *await workers(run.process.pid, 2)]
         run.process.send_signal(signal.SIGTSTP)
-        await stopped([run.process.pid, at_work])
+        await stopped([run.process.pid])  # behind whoever was at work
         run.process.kill()
-        await gone([run.process.pid, at_work, *idle])
+        await gone(everybody)
 
 
 async def test_a_terminal_that_is_interrupted() -> None:
@@ -235,17 +235,30 @@ async def test_the_state_of_all() -> None:
     assert any(f"worker {pid}\n".encode() in said for pid in pids)
 
 
-async def test_workers_that_are_asked_themselves() -> None:
-    """By `pkill -USR1 -f tlsweep`, say: none dies of it."""
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM, signal.SIGINT, signal.SIGTSTP])
+async def test_workers_that_are_asked_themselves(number: int) -> None:
+    """By `pkill tlsweep`, say, or by whoever stops a service: none dies or stops of it, for that is for us to tell."""
     async with serving({"good": good}) as servers, running(lines=[f"smtp://{closed().place}"]) as run:
         await run.read_until(b'"type":"endpoint"')
         for pid in await workers(run.process.pid, 1):
-            os.kill(pid, signal.SIGUSR1)
+            os.kill(pid, number)
         await run.say(f"smtp://{servers['good'].place}\n".encode())
         await end_of_input(run)
         done = await run.done()
     assert "died" not in done.errors
     assert (done.code, done.end["endpoints"]["recorded"]) == (0, 2)
+
+
+async def test_everybody_is_told_to_stop() -> None:
+    """By `pkill tlsweep`: what is in flight is finished."""
+    async with serving({"slow": slow}) as servers, running(lines=[f"smtp://{servers['slow'].place}"]) as run:
+        await servers["slow"].visited.wait()
+        pids = await workers(run.process.pid, 2)
+        assert set(map(name_of, pids)) == {"tlsweep-worker"}
+        for pid in (*pids, run.process.pid):
+            os.kill(pid, signal.SIGTERM)
+        done = await run.done()
+    assert [record["status"] for record in done.endpoints] == ["tls"]
 
 
 async def test_few_descriptors() -> None:

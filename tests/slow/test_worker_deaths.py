@@ -69,7 +69,7 @@ async def test_workers_that_are_killed(tmp_path: Path) -> None:
     chance, killed = random.Random(7), 0
     async with scene(tmp_path, 20_000, "--rate", "800") as found:
         async with under_way(found.command) as process:
-            for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGKILL, signal.SIGABRT):
+            for number in (signal.SIGKILL, signal.SIGBUS, signal.SIGSEGV, signal.SIGKILL, signal.SIGABRT):
                 await trio.sleep(1 + chance.random() * 4)
                 pids = await workers(process.pid, 2)
                 for pid in chance.sample(pids, chance.choice((1, 1, 2))):
