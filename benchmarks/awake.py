@@ -32,7 +32,7 @@ def _hold() -> int | None:
         if _DRIVER.read_text().strip() == "none":
             return None
         descriptor = os.open(_LATENCY, os.O_WRONLY)
-        os.write(descriptor, _MICROSECONDS.pack(0))
     except OSError:
         return None
+    os.write(descriptor, _MICROSECONDS.pack(0))
     return descriptor

@@ -4,7 +4,7 @@
     at any time           ──▶ a Python of its own, which imports it again: some tenths of a second
 
 The process group of a worker is its own, so that no Ctrl-C reaches it; its session is not: if we die while it is
-stopped, the kernel hangs it up (POSIX.1 _exit, consequences of process termination), else it would stay so for ever.
+stopped, the kernel lets it go on (POSIX.1 _exit, consequences of process termination), else it would stay so for ever.
 """
 
 import fcntl
@@ -27,6 +27,7 @@ from scanner.descriptors import spare_descriptors
 
 STANDARD = 3  # descriptors: input, output, errors
 DESCRIPTORS = 3  # that we have of each worker: two pipes, and itself
+MOST_OPEN = 65_536  # so early in a run, where there is no /proc to know
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,7 @@ def forked(count: int) -> list[Start]:
     if (spare := spare_descriptors()) is not None:
         count = min(count, spare // 2 // DESCRIPTORS)  # the other half is for files and the DNS
     forks: list[Start] = []
+    gc.freeze()  # what is here stays: to search it for cycles would be to write to pages that all of us share
     with suppress(OSError):
         while len(forks) < count:
             forks.append(_Fork().adopted)
@@ -119,8 +121,9 @@ class _Fork:
                 await trio.aclose_forcefully(stream)
 
     def _send_signal(self, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError):  # it is over
-            signal.pidfd_send_signal(self._over, number)
+        if self._how is None:
+            with suppress(ProcessLookupError):  # it is over, and nobody has asked yet how it ended
+                signal.pidfd_send_signal(self._over, number)
 
     async def _wait(self) -> str:
         if self._how is None:
@@ -151,7 +154,6 @@ def _forked(incoming: int, outgoing: int) -> int:
 def _work(incoming: int, outgoing: int) -> NoReturn:
     """Be a worker. Nothing of what was open is ours but its own pipes and standard error."""
     try:
-        gc.freeze()  # what is here stays
         incoming, outgoing = (fcntl.fcntl(end, fcntl.F_DUPFD, STANDARD) for end in (incoming, outgoing))
         _close_all_but(incoming, outgoing)
         worker.work(incoming, outgoing)
@@ -165,7 +167,7 @@ def _close_all_but(*kept: int) -> None:
     try:
         there: Iterable[int] = map(int, os.listdir("/proc/self/fd"))
     except OSError:
-        there = range(os.sysconf("SC_OPEN_MAX"))
+        there = range(MOST_OPEN)
     for descriptor in there:
         if descriptor >= STANDARD and descriptor not in kept:
             with suppress(OSError):

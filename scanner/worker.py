@@ -51,7 +51,7 @@ from targets.target import Endpoint
 
 NAME = "tlsweep-worker"  # to `ps`, `top` and `killall`; of 15 letters at most
 # By `pkill tlsweep`, say, or by whoever stops a service: all of its processes are sent the same.
-LEFT_TO_THE_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGTSTP, signal.SIGUSR1)
+LEFT_TO_THE_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP, signal.SIGUSR1)
 GATHER_S = 0.2
 SPEAK_EVERY_S = 0.25
 REPORT_EVERY = 4  # times that it speaks

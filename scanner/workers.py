@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import zip_longest
 from math import inf
 from typing import Any
 
@@ -133,9 +132,10 @@ class Workers:
         """`on_record` hears of each endpoint once: its record, which is also a line; or `on_over`, if it is given up.
 
         `on_certificate` hears of a certificate before the first endpoint that has it, and may do so several times.
-        `first`: of as many workers as possible, each one's first life; `start` begins all others.
+        `first`: workers that are there already, for as many places as that is; `start` begins all others.
         """
-        self._links = [_Link(errand, born) for errand, born in zip_longest(errands, first)]
+        there = iter(first)
+        self._links = [_Link(errand, next(there, None)) for errand in errands]
         self._config = errands[0].config
         self._tlsa_of = tlsa_of
         self._on_record = on_record

@@ -38,6 +38,7 @@ async def lives(starts: list[Start]) -> dict[str, Any]:
         second.send_signal(signal.SIGKILL)
         facts["second_end"] = await second.wait()
         second.send_signal(signal.SIGKILL)  # to nobody
+    second.send_signal(signal.SIGSTOP)  # nor to whatever has its descriptor now
     async with start_process() as third:  # which is left while it works
         facts["third"] = await greeting(third)
         facts["third_command"] = command(children()[-1])

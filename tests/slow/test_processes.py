@@ -17,6 +17,7 @@ import trio
 from scanner.config import Config
 from scanner.exit_code import ExitCode
 from scanner.run import Run
+from scanner.worker import LEFT_TO_THE_PARENT
 from tests.peers.command import WITHIN_S, Done, Running, records_of, scan, wrapped
 from tests.peers.processes import gone, name_of, stopped, workers, workers_of
 from tests.peers.scripted import Talk, closed, serving, smtp
@@ -235,7 +236,7 @@ async def test_the_state_of_all() -> None:
     assert any(f"worker {pid}\n".encode() in said for pid in pids)
 
 
-@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM, signal.SIGINT, signal.SIGTSTP])
+@pytest.mark.parametrize("number", LEFT_TO_THE_PARENT)
 async def test_workers_that_are_asked_themselves(number: int) -> None:
     """By `pkill tlsweep`, say, or by whoever stops a service: none dies or stops of it, for that is for us to tell."""
     async with serving({"good": good}) as servers, running(lines=[f"smtp://{closed().place}"]) as run:
