@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,18 @@ def refuse(*_: object) -> None:
     raise PermissionError
 
 
+def signalled(fork: Callable[[], int]) -> Callable[[], int]:
+    """One whose child is sent what a terminal sends, before it can do anything."""
+
+    def then() -> int:
+        if not (pid := fork()):
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGTSTP)
+        return pid
+
+    return then
+
+
 def main(world: str) -> None:
     """`left`: two that nobody takes; else what is different with this system."""
     match world:
@@ -89,6 +102,8 @@ def main(world: str) -> None:
             return
         case "no-proc":
             os.listdir = refuse  # type: ignore[assignment]
+        case "impatient":
+            os.fork = signalled(os.fork)
         case "no-sigchld":
             signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     print(json.dumps(trio.run(lives, forked(2))))

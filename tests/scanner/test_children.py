@@ -28,9 +28,12 @@ def tell(path: Path, world: str = "as it is", before: Callable[[], None] | None 
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("world", ["as it is", "no-proc"])
+@pytest.mark.parametrize("world", ["as it is", "no-proc", "impatient"])
 def test_the_lives_of_workers(tmp_path: Path, world: str) -> None:
-    """The first two are forked before anybody asks for them; they have nothing open that was ours."""
+    """The first two are forked before anybody asks for them; they have nothing open that was ours.
+
+    Not even a Ctrl-C or Ctrl-Z in the moment of the fork is theirs.
+    """
     facts = tell(tmp_path, world)
     first, second = facts["children"]
     assert facts["groups"] == [first, second]
