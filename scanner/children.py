@@ -61,14 +61,21 @@ async def start_process() -> AsyncIterator[Child]:
     async def wait() -> str:
         return _how(await process.wait())
 
+    async with _within(Child(process.stdin, process.stdout, process.send_signal, wait)) as child:
+        yield child
+
+
+@asynccontextmanager
+async def _within(child: Child) -> AsyncIterator[Child]:
+    """Leaving the context ends it, and its pipes."""
     try:
-        yield Child(process.stdin, process.stdout, process.send_signal, wait)
+        yield child
     finally:
-        process.kill()
+        child.send_signal(signal.SIGKILL)
         with trio.CancelScope(shield=True):
-            await process.wait()
-        for stream in (process.stdin, process.stdout):
-            await trio.aclose_forcefully(stream)
+            await child.wait()
+            for stream in (child.incoming, child.outgoing):
+                await trio.aclose_forcefully(stream)
 
 
 def forked(count: int) -> list[Start]:
@@ -111,14 +118,10 @@ class _Fork:
         """Leaving the context ends it."""
         incoming, outgoing = trio.lowlevel.FdStream(self._incoming), trio.lowlevel.FdStream(self._outgoing)
         try:
-            yield Child(incoming, outgoing, self._send_signal, self._wait)
+            async with _within(Child(incoming, outgoing, self._send_signal, self._wait)) as child:
+                yield child
         finally:
-            self._send_signal(signal.SIGKILL)
-            with trio.CancelScope(shield=True):
-                await self._wait()
             os.close(self._over)
-            for stream in (incoming, outgoing):
-                await trio.aclose_forcefully(stream)
 
     def _send_signal(self, number: signal.Signals) -> None:
         if self._how is None:

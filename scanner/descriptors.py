@@ -16,8 +16,8 @@ log = structlog.get_logger()
 def fit_to_descriptors(limits: Limits, dns: int, processes: int = 1) -> Limits:
     """The limits, with `connections` lowered to what `ulimit -n` allows beside `dns` descriptors for resolving.
 
-    The soft limit is raised to the hard one first. At most a quarter of all is kept for resolving. Where several
-    processes share the connections, each has as many descriptors as we, and none of them resolves.
+    At most a quarter of all is kept for resolving. Where several processes share the connections, each has as many
+    descriptors as we, and none of them resolves.
     """
     spare = spare_descriptors()
     if spare is None:
@@ -32,7 +32,10 @@ def fit_to_descriptors(limits: Limits, dns: int, processes: int = 1) -> Limits:
 
 
 def spare_descriptors() -> int | None:
-    """So many may be open at most beside those that we need ourselves, perhaps less than none; None without a limit."""
+    """So many may be open at most beside those that we need ourselves, perhaps less than none; None without a limit.
+
+    The soft limit is raised to the hard one first.
+    """
     most, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most != hard:
         with suppress(ValueError, OSError):  # the kernel has a limit of its own

@@ -68,7 +68,7 @@ def work(incoming: int, outgoing: int) -> NoReturn:
         signal.signal(number, signal.SIG_IGN)
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # to print to a terminal is none to be stopped for
     signal.pthread_sigmask(signal.SIG_UNBLOCK, LEFT_TO_THE_PARENT)
-    _call_ourselves(NAME)
+    _take_name()
     gc.set_threshold(GARBAGE_THRESHOLD)
     with suppress(OSError):
         lead_nowhere(INPUT)
@@ -82,9 +82,9 @@ def work(incoming: int, outgoing: int) -> NoReturn:
     os._exit(status)  # all is said, and to take leave of every object takes as long as a hundred endpoints
 
 
-def _call_ourselves(name: str) -> None:
+def _take_name() -> None:
     with suppress(OSError), open("/proc/self/comm", "w") as file:
-        file.write(name)
+        file.write(NAME)
 
 
 async def _work(incoming: int, outgoing: int) -> None:
